@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help venv demo test check bench docs wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+
+venv: ## the virtual environment .venv, from hashed requirements
+	@tools/venv .venv dev
+
+demo: venv ## the census of this Python's standard library, on a private Valkey and a plain Celery worker
+	@$(BIN)/python examples/census.py
+
+check: venv ## lint, types, layers, sizes, unit tests (under a minute)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/sizes.py
+	$(BIN)/python tools/typed.py
+	$(BIN)/pytest tests/unit tests/contract -q -n 2
+
+test: venv ## every test, on the locked Celery, the oldest supported and the newest
+	@tools/venv .venv-oldest oldest
+	@tools/venv .venv-newest newest
+	$(BIN)/pytest tests -q -n 2
+	.venv-oldest/bin/pytest tests/unit tests/worker -q -n 2
+	.venv-newest/bin/pytest tests/unit tests/worker -q -n 2
+
+bench: venv ## measure, as ratios to plain Celery in the same run
+	$(BIN)/python benchmarks/direct_call.py
+
+docs: venv ## check that the documents name only things that exist
+	$(BIN)/pytest tests/contract -q -k docs
+
+wheel: venv ## build the wheel into dist/
+	$(BIN)/python -m build --no-isolation --wheel
+
+clean: ## remove what the other targets made
+	rm -rf .venv .venv-oldest .venv-newest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

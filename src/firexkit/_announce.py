@@ -1,0 +1,53 @@
+"""The one place where facts about tasks are told to listeners.
+
+Celery's event dispatcher is the first listener; others (a journal, say) attach with :func:`listen`. A listener that
+fails is logged and never fails the task.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from celery import Task
+
+from firexkit._celery.patience import is_transient
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[..., None]
+"""Called as ``listener(task, event_type, **fields)`` while the task's request is current."""
+
+
+def _tell_celery(task: Any, event_type: str, **fields: Any) -> None:
+    # Nobody monitors a task that runs in its caller's process, and there may be no broker at all.
+    if task.request.is_eager:
+        return
+    try:
+        Task.send_event(task, event_type, **fields)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        logger.warning("Event %s of %s is lost: %s", event_type, task.request.id, error)
+
+
+_listeners: list[Listener] = [_tell_celery]
+
+
+def listen(listener: Listener) -> None:
+    """Tell every fact to this listener as well, from now on."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def announce(task: Any, event_type: str, **fields: Any) -> None:
+    """Tell every listener a fact about the task that runs now.
+
+    Args:
+        task: the task; its current request tells which execution.
+        event_type: the event's name, from ``_wire``.
+        **fields: what is told; JSON-able.
+    """
+    for listener in tuple(_listeners):
+        listener(task, event_type, **fields)

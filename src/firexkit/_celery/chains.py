@@ -1,0 +1,96 @@
+"""Chains as FireX tasks need them: each member told its place, each argument encoded, and only copies touched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery.canvas import Signature, _chain, _chord, group
+
+from firexkit._celery.messages import JSON, encoded_keywords, encoded_positionals
+from firexkit._wire import CHAIN_DEPTH, ENCODED_ARGS_OPTION
+
+
+def install() -> None:
+    """Prepare every chain when it is applied; once per process."""
+    if getattr(_chain, "tells_depth", False):
+        return
+    run, apply = _chain.run, _chain.apply
+
+    def run_prepared(
+        self: Any, args: Sequence[Any] | None = None, kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> Any:
+        app = options.get("app") or self.app
+        prepared = _prepared(self, app)
+        if prepared.tasks and _serializer(prepared.tasks[0], options, app) == JSON:
+            prepared.tasks = [_encoded(member, app) for member in prepared.tasks]
+            if kwargs and ENCODED_ARGS_OPTION in prepared.tasks[0].options:
+                kwargs = encoded_keywords(kwargs, prepared.tasks[0].task)
+        return run(prepared, args, kwargs, **options)
+
+    def apply_prepared(self: Any, *args: Any, **options: Any) -> Any:
+        return apply(_prepared(self, self.app), *args, **options)
+
+    link = _chain.__or__
+
+    def link_unless_refused(self: Any, other: Any) -> Any:
+        # Python asks the right side first only when its type derives from the left side's.
+        return other.__ror__(self) if getattr(other, "heads_a_chain", False) else link(self, other)
+
+    _chain.run = run_prepared
+    _chain.apply = apply_prepared
+    _chain.__or__ = link_unless_refused
+    _chain.tells_depth = True
+
+
+def _prepared(chain: Any, app: Any) -> Any:
+    """A copy of a chain whose FireX members know how many members come before them."""
+    copy = chain.clone()
+    depth, members = 0, []
+    for member in copy.tasks:
+        members.append(_stamped(member, depth, app))
+        depth += len(member.tasks) if isinstance(member, _chain) else 1
+    copy.tasks = members
+    return copy
+
+
+def _stamped(member: Signature, depth: int, app: Any) -> Signature:
+    if isinstance(member, _chain):
+        return _replace_tasks(member, [_stamped(inner, depth + at, app) for at, inner in enumerate(member.tasks)])
+    if isinstance(member, group | _chord):
+        return _replace_tasks(member, [_stamped(inner, depth, app) for inner in _as_list(member.tasks)])
+    if not _is_firex(member, app):
+        return member
+    # An immutable member gets no previous result from Celery, so it must not look for one.
+    member["kwargs"] = {**member.kwargs, CHAIN_DEPTH: 0 if member.immutable else depth}
+    return member
+
+
+def _encoded(member: Signature, app: Any) -> Signature:
+    if isinstance(member, _chord):
+        member.body = _encoded(member.body, app)
+    if isinstance(member, _chain | group | _chord):
+        return _replace_tasks(member, [_encoded(inner, app) for inner in _as_list(member.tasks)])
+    if _is_firex(member, app) and ENCODED_ARGS_OPTION not in member.options:
+        member["options"] = {**member.options, ENCODED_ARGS_OPTION: len(member.args)}
+        member["args"] = tuple(encoded_positionals(member.args, member.task))
+        member["kwargs"] = encoded_keywords(member.kwargs, member.task)
+    return member
+
+
+def _replace_tasks(member: Any, tasks: list[Signature]) -> Signature:
+    member.tasks = tasks
+    return member
+
+
+def _as_list(tasks: Any) -> list[Signature]:
+    return list(getattr(tasks, "tasks", tasks))
+
+
+def _is_firex(member: Signature, app: Any) -> bool:
+    return bool(getattr(app.tasks.get(member.task), "takes_chain_depth", False))
+
+
+def _serializer(head: Signature, options: dict[str, Any], app: Any) -> str:
+    given = options.get("serializer") or head.options.get("serializer")
+    return str(given or getattr(app.tasks.get(head.task), "serializer", None) or app.conf.task_serializer)

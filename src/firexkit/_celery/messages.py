@@ -1,0 +1,161 @@
+"""Values on their way through Celery: encoded before kombu sees them, decoded before a task does.
+
+kombu's JSON turns tuples into lists and integer keys into text, and trusts ``__type__``; so values of FireX tasks are
+encoded here while the content type stays ``json``. Another serializer gets its values untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from celery.backends.base import Backend
+
+from firexkit._serialization import decode, decode_exception, encode, encode_exception
+from firexkit._wire import (
+    ENCODED_ARGS_OPTION,
+    ENCODED_HEADER,
+    EXCEPTION_EXTRA,
+    WIRE_VERSION,
+)
+
+JSON = "json"
+_DECODED = "firexkit_decoded"
+
+
+class Carried(dict[str, Any]):
+    """A returned bag that knows its encoded form, so that it is encoded once for the backend and the next task."""
+
+    __slots__ = ("encoded",)
+
+    encoded: Any
+
+
+def carried(bag: Mapping[str, Any], *, task_name: str) -> Carried:
+    """A bag ready to be stored and sent on.
+
+    Raises:
+        WireError: a value can't travel; the text names the task, the key path and the type.
+    """
+    parcel = Carried(bag)
+    parcel.encoded = encode(dict(bag), where=f"what task {task_name} returned")
+    return parcel
+
+
+# ── arguments ─────────────────────────────────────────────────────────────────────────────
+
+
+def encoded_positionals(args: Iterable[Any], task_name: str) -> list[Any]:
+    """Positional arguments as they travel."""
+    return [
+        value.encoded if type(value) is Carried else encode(value, where=f"argument {index} of task {task_name}")
+        for index, value in enumerate(args)
+    ]
+
+
+def encoded_keywords(kwargs: Mapping[str, Any], task_name: str) -> dict[str, Any]:
+    """Keyword arguments as they travel."""
+    return {name: encode(value, where=f"argument {name!r} of task {task_name}") for name, value in kwargs.items()}
+
+
+def to_send(
+    args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], *, task_name: str, serializer: str
+) -> tuple[Sequence[Any], Mapping[str, Any], dict[str, Any]]:
+    """Arguments and options of one message.
+
+    A chain member's own arguments were encoded when its chain was applied; what Celery put before them, the previous
+    task's result, was not.
+
+    Args:
+        args: positional arguments.
+        kwargs: keyword arguments.
+        options: options of the message.
+        task_name: for errors.
+        serializer: what the message will be written with.
+    """
+    options = dict(options)
+    ready = options.pop(ENCODED_ARGS_OPTION, None)
+    if ready is None and serializer != JSON:
+        return args, kwargs, options
+    fresh = len(args) - (ready or 0)
+    travelling = [*encoded_positionals(args[:fresh], task_name), *args[fresh:]]
+    keywords = encoded_keywords(kwargs, task_name) if ready is None else kwargs
+    options["headers"] = {**(options.get("headers") or {}), ENCODED_HEADER: WIRE_VERSION}
+    return travelling, keywords, options
+
+
+def header_of(request: Any, name: str) -> Any:
+    """A header of the message that a request came with: Celery keeps it apart in eager mode."""
+    return getattr(request, name, None) or (getattr(request, "headers", None) or {}).get(name)
+
+
+def is_encoded(request: Any) -> bool:
+    """Whether the arguments of a request were encoded by us."""
+    return header_of(request, ENCODED_HEADER) is not None
+
+
+def received(request: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a request as the sender knew them.
+
+    Raises:
+        WireError: the message names a class that may not be rebuilt here.
+    """
+    if not is_encoded(request):
+        return tuple(args), dict(kwargs)
+    return tuple(decode(value) for value in args), {name: decode(value) for name, value in kwargs.items()}
+
+
+# ── results ───────────────────────────────────────────────────────────────────────────────
+
+
+def install() -> None:
+    """Teach Celery's result backends our encoding; once per process, for every app in it."""
+    if getattr(Backend, "speaks_firexkit", False):
+        return
+    _store_encoded_values()
+    _store_whole_exceptions()
+    _read_encoded_values()
+    Backend.speaks_firexkit = True
+
+
+def _store_encoded_values() -> None:
+    original = Backend.prepare_value
+
+    def prepare_value(self: Any, result: Any) -> Any:
+        if type(result) is Carried and self.serializer == JSON:
+            return result.encoded
+        return original(self, result)
+
+    Backend.prepare_value = prepare_value
+
+
+def _store_whole_exceptions() -> None:
+    store, read = Backend.prepare_exception, Backend.exception_to_python
+
+    def prepare_exception(self: Any, exc: BaseException, serializer: str | None = None) -> Any:
+        stored = store(self, exc, serializer)
+        if isinstance(stored, dict) and (serializer or self.serializer) == JSON:
+            stored[EXCEPTION_EXTRA] = encode_exception(exc)
+        return stored
+
+    def exception_to_python(self: Any, exc: Any) -> Any:
+        if isinstance(exc, dict) and EXCEPTION_EXTRA in exc:
+            return decode_exception(exc[EXCEPTION_EXTRA])
+        return read(self, exc)
+
+    Backend.prepare_exception = prepare_exception
+    Backend.exception_to_python = exception_to_python
+
+
+def _read_encoded_values() -> None:
+    original = Backend.meta_from_decoded
+
+    def meta_from_decoded(self: Any, meta: dict[str, Any]) -> Any:
+        meta = original(self, meta)
+        # Celery calls this twice for one meta; a decoded value must not be decoded again.
+        if self.serializer == JSON and _DECODED not in meta and "result" in meta:
+            meta["result"] = decode(meta["result"])
+            meta[_DECODED] = True
+        return meta
+
+    Backend.meta_from_decoded = meta_from_decoded

@@ -1,0 +1,151 @@
+"""A worker gets over the death of a Redis broker: what it fetched is neither lost for an hour nor a reason to exit.
+
+Celery and kombu, observed with a server killed and started again on its data (docs/design/engine.md has the evidence):
+
+- kombu 5.7.0 puts unacknowledged messages back when a channel closes (`transport/virtual/base.py`, `Channel.close`).
+  After a broken connection that can't work. They stay in the key `unacked` until the visibility timeout, an hour.
+- Celery 5.7.0 closes the connection a second time (`worker/consumer/consumer.py:487`). The channel has lost its address
+  by then, so putting messages back raises `AttributeError: 'NoneType' object has no attribute 'hostname'`, which is no
+  connection error: the worker exits.
+- Late acknowledgements of tasks that run meanwhile go to the channel that is gone (all versions): the task runs again.
+- Celery 5.6.3 clears the whole timer (`worker/loops.py:131`), also the time limits of running tasks.
+
+So we take the messages off the dying channel before Celery cleans up, and settle them once there is a new one.
+Nothing here applies to other brokers.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache, partial, wraps
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from celery.worker import loops, state
+from celery.worker.consumer import Consumer, Tasks
+from celery.worker.request import Request
+from kombu.transport import redis
+
+logger: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A message that the worker had not acknowledged when its connection broke.
+
+    Attributes:
+        message: The message.
+        request: The task it became, if a process or thread of the pool has it; that goes on whatever the broker does.
+    """
+
+    message: Any
+    request: Request | None
+
+
+# By consumer and delivery tag. A consumer outlives its connections, its channels do not.
+_fetched: Final[WeakKeyDictionary[Consumer, dict[str, Fetched]]] = WeakKeyDictionary()
+
+
+@cache
+def install() -> None:
+    """Make every worker of this process get over a broker that dies; calling it again does nothing."""
+    Consumer.on_connection_error_after_connected = _rescuing(Consumer.on_connection_error_after_connected)
+    Tasks.start = _settling(Tasks.start)
+
+
+def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Consumer, Exception], None]:
+    @wraps(clean_up)
+    def on_connection_error_after_connected(consumer: Consumer, exc: Exception) -> None:
+        channel = _task_channel(consumer)
+        if channel is None:
+            return clean_up(consumer, exc)
+        _fetched.setdefault(consumer, {}).update(_take_fetched(channel, _tasks_in_pool()))
+        _cancel(consumer.timer, (consumer.apply_eta_task, consumer._limit_post_eta))
+        clean_up(consumer, exc)
+        # Celery asks for less, as it can't count what runs. We count it: `_settle` gives it to the new channel.
+        consumer.initial_prefetch_count = consumer.max_prefetch_count
+        consumer._maximum_prefetch_restored = True
+        return None
+
+    return on_connection_error_after_connected
+
+
+def _settling(start: Callable[[Tasks, Consumer], None]) -> Callable[[Tasks, Consumer], None]:
+    @wraps(start)
+    def start_and_settle(step: Tasks, consumer: Consumer) -> None:
+        start(step, consumer)
+        channel = _task_channel(consumer)
+        if channel is not None:
+            _settle(_fetched.get(consumer, {}), channel)
+            _spare_time_limits(consumer)
+
+    return start_and_settle
+
+
+def _task_channel(consumer: Consumer) -> redis.Channel | None:
+    """Where the tasks come from, if that is Redis."""
+    channel = getattr(consumer.task_consumer, "channel", None)
+    return channel if isinstance(channel, redis.Channel) else None
+
+
+def _tasks_in_pool() -> dict[str, Request]:
+    known = {*state.reserved_requests, *state.active_requests}
+    return {task.message.delivery_tag: task for task in known if _in_pool(task)}
+
+
+def _in_pool(task: Request) -> bool:
+    return task._apply_result is not None or task in state.active_requests
+
+
+def _take_fetched(channel: redis.Channel, in_pool: dict[str, Request]) -> dict[str, Fetched]:
+    """What the channel has not acknowledged; it forgets that, so that closing it has nothing to put back."""
+    channel.qos._flush()
+    delivered = channel.qos._delivered
+    fetched = {tag: Fetched(message, in_pool.get(tag)) for tag, message in delivered.items()}
+    delivered.clear()
+    return fetched
+
+
+def _settle(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
+    """Give each message what it needs now; one that could not be settled waits for the next connection."""
+    if fetched:
+        logger.info("The broker is back; %d fetched messages are settled", len(fetched))
+    # The latest first: each is put in front, and the oldest was at the front.
+    for tag, one in reversed(list(fetched.items())):
+        _settle_one(one, tag, channel)
+        del fetched[tag]
+
+
+def _settle_one(one: Fetched, tag: str, channel: redis.Channel) -> None:
+    if one.request is None:
+        channel.qos.restore_by_tag(tag)
+    elif one.request.acknowledged:
+        channel.qos.ack(tag)
+    else:
+        one.message.channel = channel
+        channel.qos.append(one.message, tag)
+
+
+def _spare_time_limits(consumer: Consumer) -> None:
+    """Where the loop clears the timer after an error, let it clear all but the pool's own entries."""
+    if consumer.hub is not None and "clear" in loops.asynloop.__code__.co_names:
+        consumer.hub.timer.clear = partial(_clear_but_of, consumer.pool, consumer.hub.timer)
+
+
+def _clear_but_of(pool: Any, timer: Any) -> None:
+    for entry in _entries(timer):
+        if getattr(entry.fun, "__self__", None) is not pool._pool:
+            timer.cancel(entry)
+
+
+def _cancel(timer: Any, functions: Iterable[Callable[..., Any]]) -> None:
+    """A task that waits for its time is fetched again, so it must not begin from here too."""
+    for entry in _entries(timer):
+        if entry.fun in functions:
+            timer.cancel(entry)
+
+
+def _entries(timer: Any) -> list[Any]:
+    return [scheduled.entry for scheduled in timer.queue]

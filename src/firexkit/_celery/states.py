@@ -1,0 +1,56 @@
+"""States of many results in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from celery.result import AsyncResult
+from celery.states import PENDING
+
+from firexkit._celery.patience import patiently
+
+
+def refresh(results: Sequence[Any]) -> dict[str, str]:
+    """The states of results by id, read together where the backend can.
+
+    What ended is remembered by the result itself, so nobody reads it again.
+
+    Args:
+        results: AsyncResults, or objects that only have ``id`` and ``state``.
+    """
+    states: dict[str, str] = {}
+    unread: dict[Any, list[AsyncResult]] = {}
+    for result in results:
+        if _can_be_read_together(result):
+            unread.setdefault(result.backend, []).append(result)
+        else:
+            states[result.id] = str(patiently(getattr, result, "state"))
+    for backend, together in unread.items():
+        states.update(_read(backend, together))
+    return states
+
+
+def forget_what_was_read(result: AsyncResult) -> None:
+    """Make a result read its state anew."""
+    result._cache = None
+
+
+def _can_be_read_together(result: Any) -> bool:
+    # Somebody who overrides `state` wants to be asked; an ended result answers from memory.
+    return (
+        isinstance(result, AsyncResult)
+        and type(result).state is AsyncResult.state
+        and result._cache is None
+        and hasattr(getattr(result.backend, "client", None), "hgetall")
+    )
+
+
+def _read(backend: Any, results: list[AsyncResult]) -> dict[str, str]:
+    payloads = patiently(backend.mget, [backend.get_key_for_task(result.id) for result in results])
+    states = {}
+    for result, payload in zip(results, payloads, strict=True):
+        meta = backend.decode_result(payload) if payload else {"status": PENDING, "result": None}
+        states[result.id] = str(meta["status"])
+        result._maybe_set_cache(meta)
+    return states

@@ -1,0 +1,104 @@
+"""What records can tell and be told, whatever keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+
+class TaskRecords(Protocol):
+    """What is on record about single tasks."""
+
+    keeps_history: bool
+    """Whether what a worker writes is seen by every other process."""
+
+    def sent(self, task_id: str, *, name: str, queue: str, run: str) -> None:
+        """A message for this task is about to be published."""
+
+    def started(self, task_id: str, *, name: str, run: str) -> None:
+        """A worker begins an attempt; the first start keeps its time, the name is the one that really runs."""
+
+    def done(self, task_id: str) -> None:
+        """The body of the task ended, its ``finally`` blocks included."""
+
+    def field(self, task_id: str, name: str) -> str:
+        """One field of a task's record; empty when there is none."""
+
+    def fields(self, task_ids: Sequence[str], names: Sequence[str]) -> list[dict[str, str]]:
+        """Fields of several tasks in one round trip; a field that is not there is left out."""
+
+    def plain(self, task_id: str) -> str:
+        """The plain value under a bare task id, as a backend without hashes keeps it."""
+
+    def start_time(self, task_id: str) -> float | None:
+        """Unix time of the first start, in seconds."""
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        """Drop everything known about these tasks; their results are Celery's to drop."""
+
+
+class RunRecords(Protocol):
+    """What the tasks of one run share: reports, tasks enqueued once, cached results."""
+
+    def add_report(self, task_id: str, run: str) -> None:
+        """A task that produces a report has started."""
+
+    def reports(self, run: str) -> set[str]:
+        """Ids of started tasks with a report; of every run when ``run`` is empty."""
+
+    def claim_once(self, key: str, run: str) -> bool:
+        """Whether the caller is the first to ask for this key in this run."""
+
+    def release_once(self, key: str, run: str) -> None:
+        """The owner could not send its task: the next caller becomes the owner."""
+
+    def publish_once(self, key: str, run: str, task_id: str) -> None:
+        """The owner's task id, for the others."""
+
+    def once_uid(self, key: str, run: str) -> str:
+        """The id of the task that runs for this key; empty until the owner has sent it."""
+
+    def once_uids(self, run: str) -> set[str]:
+        """Ids of all tasks enqueued once; of every run when ``run`` is empty."""
+
+    def remember_cached(self, key: str, run: str, task_id: str) -> None:
+        """The task whose result answers this call."""
+
+    def cached_uid(self, key: str, run: str) -> str:
+        """The id of the task whose result answers this call; empty when there is none."""
+
+    def cached_uids(self, run: str) -> set[str]:
+        """Ids of all tasks whose results are cached; of every run when ``run`` is empty."""
+
+    def once_keys(self, run: str) -> list[str]:
+        """Keys under which ids of tasks enqueued once are kept."""
+
+    def cached_keys(self, run: str) -> list[str]:
+        """Keys under which ids of cached tasks are kept."""
+
+
+class ClusterRecords(Protocol):
+    """What all runs on one backend share: revocations and the queues that workers announced."""
+
+    def revoked(self, task_ids: Iterable[str]) -> None:
+        """These tasks were revoked."""
+
+    def revoked_ids(self) -> list[str]:
+        """Tasks whose revocation is on record and has not expired."""
+
+    def claim_question(self, seconds: float) -> bool:
+        """Whether this process is the one that asks the workers for foreign revocations in this period."""
+
+    def queues_ready(self, queues: Iterable[str]) -> None:
+        """Workers consume these queues."""
+
+    def is_queue_ready(self, queue: str) -> bool:
+        """Whether any worker ever announced this queue."""
+
+
+class Records(NamedTuple):
+    """The records of one backend."""
+
+    tasks: TaskRecords
+    runs: RunRecords
+    cluster: ClusterRecords

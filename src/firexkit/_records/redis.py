@@ -1,0 +1,201 @@
+"""Records in Redis or Valkey. Keys that belong together change in one MULTI/EXEC."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from firexkit import _wire
+from firexkit._records.keys import cache_key, index_key, once_count_key, once_uid_key, reports_key, start_time_key
+
+
+class _OnRedis:
+    """A client and the rule that what is written expires with the results."""
+
+    def __init__(self, client: Any, expires: float | None) -> None:
+        self._client = client
+        self._expires = int(expires) if expires else None
+
+    def _expire(self, pipe: Any, *keys: str) -> None:
+        if self._expires:
+            for key in keys:
+                pipe.expire(key, self._expires)
+
+    def _horizon(self) -> float:
+        return time.time() + self._expires if self._expires else float("inf")
+
+    def _trim(self, pipe: Any, key: str) -> None:
+        pipe.zremrangebyscore(key, "-inf", time.time())
+
+
+class RedisTaskRecords(_OnRedis):
+    """A hash and a start time per task."""
+
+    keeps_history = True
+
+    def sent(self, task_id: str, *, name: str, queue: str, run: str) -> None:
+        fields = {_wire.FIELD_NAME: name, _wire.FIELD_RUN: run, _wire.FIELD_SENT: time.time()}
+        self._write_hash(task_id, {**fields, _wire.FIELD_QUEUE: queue} if queue else fields)
+
+    def started(self, task_id: str, *, name: str, run: str) -> None:
+        key = start_time_key(task_id)
+        with self._client.pipeline() as pipe:
+            pipe.hset(task_id, mapping={_wire.FIELD_NAME: name, _wire.FIELD_RUN: run})
+            pipe.hincrby(task_id, _wire.FIELD_ATTEMPT, 1)
+            pipe.hdel(task_id, _wire.FIELD_POST_RUN)
+            pipe.set(key, time.time(), nx=True)
+            self._expire(pipe, task_id, key)
+            pipe.execute()
+
+    def done(self, task_id: str) -> None:
+        self._write_hash(task_id, {_wire.FIELD_POST_RUN: _wire.POST_RUN_MARK})
+
+    def field(self, task_id: str, name: str) -> str:
+        return _text(self._client.hget(task_id, name))
+
+    def fields(self, task_ids: Sequence[str], names: Sequence[str]) -> list[dict[str, str]]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for task_id in task_ids:
+                pipe.hmget(task_id, *names)
+            rows = pipe.execute()
+        return [{name: _text(value) for name, value in zip(names, row, strict=True) if value} for row in rows]
+
+    def plain(self, task_id: str) -> str:
+        return _text(self._client.get(task_id))
+
+    def start_time(self, task_id: str) -> float | None:
+        value = self._client.get(start_time_key(task_id))
+        return float(value) if value else None
+
+    def forget(self, task_ids: Sequence[str]) -> None:
+        if not task_ids:
+            return
+        owned = self.fields(task_ids, (_wire.FIELD_OWNS, _wire.FIELD_INDEX, _wire.FIELD_RUN))
+        with self._client.pipeline() as pipe:
+            for task_id, record in zip(task_ids, owned, strict=True):
+                keys = json.loads(record.get(_wire.FIELD_OWNS, "[]"))
+                pipe.delete(task_id, start_time_key(task_id), *keys)
+                pipe.lrem(reports_key(record.get(_wire.FIELD_RUN, "")), 0, task_id)
+                if keys:
+                    pipe.srem(record[_wire.FIELD_INDEX], *keys)
+            pipe.zrem(_wire.REVOKED, *task_ids)
+            pipe.execute()
+
+    def _write_hash(self, key: str, fields: Mapping[str, Any]) -> None:
+        with self._client.pipeline() as pipe:
+            pipe.hset(key, mapping=fields)
+            self._expire(pipe, key)
+            pipe.execute()
+
+
+class RedisRunRecords(_OnRedis):
+    """Keys of one run, indexed by sets."""
+
+    def add_report(self, task_id: str, run: str) -> None:
+        with self._client.pipeline() as pipe:
+            pipe.rpush(reports_key(run), task_id)
+            self._expire(pipe, reports_key(run))
+            self._note_run(pipe, run)
+            pipe.execute()
+
+    def reports(self, run: str) -> set[str]:
+        lists = [self._client.lrange(reports_key(name), 0, -1) for name in self._runs(run)]
+        return {_text(task_id) for ids in lists for task_id in ids}
+
+    def claim_once(self, key: str, run: str) -> bool:
+        count = once_count_key(key, run)
+        with self._client.pipeline() as pipe:
+            pipe.incr(count)
+            self._expire(pipe, count)
+            return int(pipe.execute()[0]) == 1
+
+    def release_once(self, key: str, run: str) -> None:
+        self._client.delete(once_count_key(key, run))
+
+    def publish_once(self, key: str, run: str, task_id: str) -> None:
+        self._point(_wire.ONCE_UID, once_uid_key(key, run), run, task_id, once_count_key(key, run))
+
+    def once_uid(self, key: str, run: str) -> str:
+        return _text(self._client.get(once_uid_key(key, run)))
+
+    def once_uids(self, run: str) -> set[str]:
+        return self._pointed_at(_wire.ONCE_UID, run)
+
+    def remember_cached(self, key: str, run: str, task_id: str) -> None:
+        self._point(_wire.CACHE, cache_key(key, run), run, task_id)
+
+    def cached_uid(self, key: str, run: str) -> str:
+        return _text(self._client.get(cache_key(key, run)))
+
+    def cached_uids(self, run: str) -> set[str]:
+        return self._pointed_at(_wire.CACHE, run)
+
+    def once_keys(self, run: str) -> list[str]:
+        """Keys under which ids of tasks enqueued once are kept."""
+        return self._indexed(_wire.ONCE_UID, run)
+
+    def cached_keys(self, run: str) -> list[str]:
+        """Keys under which ids of cached tasks are kept."""
+        return self._indexed(_wire.CACHE, run)
+
+    def _note_run(self, pipe: Any, run: str) -> None:
+        pipe.zadd(_wire.RUNS, {run: self._horizon()})
+        self._trim(pipe, _wire.RUNS)
+        self._expire(pipe, _wire.RUNS)
+
+    def _point(self, prefix: str, key: str, run: str, task_id: str, *also_owned: str) -> None:
+        """Set a key that points at a task, and note in the task's record that it owns it."""
+        index = index_key(prefix, run)
+        with self._client.pipeline() as pipe:
+            pipe.set(key, task_id)
+            pipe.sadd(index, key)
+            pipe.hset(task_id, mapping={_wire.FIELD_OWNS: json.dumps([key, *also_owned]), _wire.FIELD_INDEX: index})
+            self._expire(pipe, key, index, task_id, *also_owned)
+            self._note_run(pipe, run)
+            pipe.execute()
+
+    def _runs(self, run: str) -> list[str]:
+        if run:
+            return [run]
+        return ["", *(_text(name) for name in self._client.zrange(_wire.RUNS, 0, -1) if name)]
+
+    def _indexed(self, prefix: str, run: str) -> list[str]:
+        sets = [self._client.smembers(index_key(prefix, name)) for name in self._runs(run)]
+        return sorted({_text(key) for keys in sets for key in keys})
+
+    def _pointed_at(self, prefix: str, run: str) -> set[str]:
+        keys = self._indexed(prefix, run)
+        # A key may expire between listing and reading.
+        return {_text(task_id) for task_id in self._client.mget(keys) if task_id} if keys else set()
+
+
+class RedisClusterRecords(_OnRedis):
+    """Keys that all runs share; their members expire."""
+
+    def revoked(self, task_ids: Iterable[str]) -> None:
+        now, horizon = time.time(), self._horizon()
+        with self._client.pipeline() as pipe:
+            for task_id in task_ids:
+                pipe.hset(task_id, _wire.FIELD_REVOKED, now)
+                pipe.zadd(_wire.REVOKED, {task_id: horizon})
+                self._expire(pipe, task_id)
+            self._trim(pipe, _wire.REVOKED)
+            pipe.execute()
+
+    def revoked_ids(self) -> list[str]:
+        return [_text(task_id) for task_id in self._client.zrangebyscore(_wire.REVOKED, time.time(), "+inf")]
+
+    def claim_question(self, seconds: float) -> bool:
+        return bool(self._client.set(_wire.REVOKED_ASKED, 1, nx=True, px=max(1, int(seconds * 1000))))
+
+    def queues_ready(self, queues: Iterable[str]) -> None:
+        self._client.sadd(_wire.QUEUES, *queues)
+
+    def is_queue_ready(self, queue: str) -> bool:
+        return bool(self._client.sismember(_wire.QUEUES, queue))
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value or "")

@@ -1,0 +1,105 @@
+"""What a wait may end with, other than success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+
+class WaitOnChainTimeoutError(Exception):
+    """A wait took longer than allowed. ``failures`` holds what had failed by then."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.failures: list[Exception] = []
+
+
+class ChainException(Exception):
+    """A chain did not come to its end."""
+
+
+class _OneTaskError(ChainException):
+    """What errors about one task share: its id, its name, and the text made of them."""
+
+    MESSAGE: ClassVar[str] = ""
+    task_id: str | None
+    task_name: str | None
+
+    def __str__(self) -> str:
+        name = self.task_name or ""
+        return f"{self.MESSAGE}{name}[{self.task_id}]" if self.task_id else f"{self.MESSAGE}{name}"
+
+
+class ChainRevokedException(_OneTaskError):
+    """A member of the chain was revoked."""
+
+    MESSAGE = "The chain has been interrupted by the revocation of microservice "
+
+    def __init__(self, task_id: str | None = None, task_name: str | None = None) -> None:
+        super().__init__(task_id, task_name)
+        self.task_id = task_id
+        self.task_name = task_name
+
+
+class ChainRevokedPreRunException(ChainRevokedException):
+    """A member of the chain was revoked before a worker started it."""
+
+
+class ChainInterruptedException(_OneTaskError):
+    """A member of the chain failed.
+
+    Args:
+        task_id: the failed task.
+        task_name: its name.
+        cause: what it failed with. An exception becomes ``__cause__``; anything else, such as the text that a
+            serializer made of one, is kept in ``cause_repr``.
+    """
+
+    MESSAGE = "The chain has been interrupted by a failure in microservice "
+
+    def __init__(self, task_id: str | None = None, task_name: str | None = None, cause: Any = None) -> None:
+        super().__init__(task_id, task_name, cause)
+        self.task_id = task_id
+        self.task_name = task_name
+        self.cause_repr: str | None = None
+        if isinstance(cause, BaseException):
+            self.__cause__ = cause
+        elif cause is not None:
+            self.cause_repr = str(cause)
+
+
+class ChainInterruptedByZombieTaskException(ChainInterruptedException):
+    """A member of the chain is held by no living worker, so it will never end."""
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: (zombie task)"
+
+
+class MultipleFailuresException(ChainInterruptedException):
+    """Several of the awaited chains failed; ``failures`` holds each one's exception."""
+
+    MESSAGE = "The chain has been interrupted by multiple failing microservices: %s"
+
+    def __init__(self, task_ids: Iterable[str] = ("UNKNOWN",)) -> None:
+        ids = task_ids if isinstance(task_ids, Sequence) else tuple(task_ids)
+        super().__init__(ids[0] if ids else None)
+        self.args = (ids,)
+        self.task_ids = ids
+        self.failures: list[Exception] = []
+
+    def __str__(self) -> str:
+        return self.MESSAGE % ", ".join(str(task_id) for task_id in self.task_ids)
+
+
+def first_non_chain_interrupted_exception(ex: BaseException) -> BaseException:
+    """The root cause: the first exception down the causes that is not a chain interruption."""
+    while isinstance(ex, ChainInterruptedException) and ex.__cause__ is not None:
+        ex = ex.__cause__
+    return ex
+
+
+def last_causing_chain_interrupted_exception(ex: BaseException) -> BaseException:
+    """The deepest chain interruption down the causes: the one that names the task that really failed."""
+    while isinstance(ex.__cause__, ChainInterruptedException):
+        ex = ex.__cause__
+    return ex

@@ -1,0 +1,101 @@
+"""What is known about a task beside its result: its name, its queue, whether its body ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from celery import current_app
+from celery.result import AsyncResult
+
+from firexkit import _wire
+from firexkit._celery.patience import patiently
+from firexkit._records import Records, records_of
+
+ResultId = AsyncResult | str
+
+
+def get_result_id(r: Any) -> str:
+    """The id of a result; any other value unchanged.
+
+    Args:
+        r: an AsyncResult, or its id.
+    """
+    return str(r.id) if isinstance(r, AsyncResult) else r
+
+
+def id_of(result: Any) -> str:
+    """The id of anything that has one, else the value itself: it is an id."""
+    return str(getattr(result, "id", result))
+
+
+def records_behind(result: Any) -> Records:
+    """The records of the app that made the result, else of the current app (for a plain id)."""
+    app = getattr(result, "app", None) or current_app
+    return records_of(app.backend)
+
+
+def get_task_info_from_result(result: Any, key: str | None = None) -> str:
+    """One field of a task's record, or the plain value under its id.
+
+    Args:
+        result: a result or its id.
+        key: the field; without it, the plain value that backends without hashes keep.
+
+    Returns:
+        The text; empty when nothing is known.
+    """
+    records = records_behind(result)
+    if key is None:
+        return patiently(records.tasks.plain, id_of(result))
+    return patiently(records.tasks.field, id_of(result), key)
+
+
+def get_task_name_from_result(result: Any) -> str:
+    """The full name of a task; empty when unknown."""
+    return get_task_info_from_result(result, _wire.FIELD_NAME)
+
+
+def get_task_queue_from_result(result: Any) -> str:
+    """The queue of a task, or of the nearest chain member before it: a later one is sent when that one ends."""
+    node = result
+    while node is not None:
+        if queue := get_task_info_from_result(node, _wire.FIELD_QUEUE):
+            return queue
+        above = getattr(node, "parent", None)
+        node = above if above is not node else None
+    return ""
+
+
+def get_task_postrun_info(result: Any) -> str | bool:
+    """Truthy once the task's body really ended, its ``finally`` blocks included."""
+    records = records_behind(result)
+    if not records.tasks.keeps_history:
+        return True
+    return patiently(records.tasks.field, id_of(result), _wire.FIELD_POST_RUN)
+
+
+def get_result_logging_name(result: Any, name: str | None = None) -> str:
+    """``NAME[ID]``, for logs.
+
+    Args:
+        result: a result or its id.
+        name: the name, when the caller knows it.
+    """
+    known = get_task_name_from_result(result) if name is None else name
+    return f"{known}[{id_of(result)}]"
+
+
+def get_tasks_names_from_results(results: Iterable[Any]) -> list[str]:
+    """The logging names of several results, in order."""
+    return [get_result_logging_name(result) for result in results]
+
+
+def mark_queues_ready(*queue_names: str) -> None:
+    """Put on record that workers consume these queues."""
+    records_of(current_app.backend).cluster.queues_ready(queue_names)
+
+
+def was_queue_ready(queue_name: str) -> bool:
+    """Whether a worker ever announced this queue."""
+    return records_of(current_app.backend).cluster.is_queue_ready(queue_name)

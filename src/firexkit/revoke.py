@@ -1,0 +1,122 @@
+"""Revocations: asked for here, remembered in the backend, known to every waiter."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, ClassVar, Protocol
+
+from celery import current_app
+from celery.result import AsyncResult
+
+from firexkit._celery.control import ask
+from firexkit._records import records_of
+
+__all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result"]
+
+_ANSWER_TIME = 2.0
+"""Seconds a worker has to answer what it holds revoked."""
+
+
+class KnowsRevoked(Protocol):
+    """What a waiter needs of whatever is installed as the singleton."""
+
+    def is_revoked(self, result_id: Any) -> bool:
+        """Whether the task was revoked."""
+
+
+def _utc_now() -> datetime.datetime:
+    # Naive UTC, as the documented attribute ``last_updated`` always was.
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+class RevokedRequests:
+    """The revoked tasks, as far as this process knows.
+
+    A task that was revoked before a worker took it may stay PENDING until a worker dequeues it, so its state alone
+    can't tell. Our own revocations are read from the backend; those made by others are asked from the workers.
+
+    Args:
+        timer_expiry_secs: seconds after which the list is asked for again.
+        skip_first_cycle: assume that nothing was revoked in the first period.
+    """
+
+    _instance: ClassVar[KnowsRevoked | None] = None
+
+    def __init__(self, timer_expiry_secs: float = 60, skip_first_cycle: bool = True) -> None:
+        self.timer_expiry = datetime.timedelta(seconds=timer_expiry_secs)
+        self.revoked_list: list[str] = []
+        self.last_updated: datetime.datetime | None = _utc_now() if skip_first_cycle else None
+
+    @classmethod
+    def instance(cls, existing_instance: KnowsRevoked | None = None) -> KnowsRevoked:
+        """The one of this process, made at first use.
+
+        Args:
+            existing_instance: an object with ``is_revoked`` to use from now on.
+        """
+        if existing_instance is not None:
+            cls._instance = existing_instance
+        elif cls._instance is None:
+            cls._instance = cls()
+        return cls._instance
+
+    @classmethod
+    def get_revoked_list_from_app(cls) -> list[str]:
+        """Ids that workers hold revoked: asked from the primary worker ``conf.mc`` names, else from all."""
+        primary = current_app.conf.get("mc")
+        only = {"destination": [f"mc@{primary}"]} if primary else {}
+        answers = ask("revoked", celery_app=current_app, timeout=_ANSWER_TIME, inspect_retry_timeout=0, **only)
+        return [task_id for ids in (answers or {}).values() for task_id in ids]
+
+    def update(self, verbose: bool = False) -> None:  # noqa: ARG002 - documented; the questions are always logged
+        """Read the list anew, from the backend and, once per period and cluster, from the workers."""
+        records = records_of(current_app.backend).cluster
+        if records.claim_question(self.timer_expiry.total_seconds()):
+            records.revoked(self.get_revoked_list_from_app())
+        self.revoked_list = records.revoked_ids()
+        self.last_updated = _utc_now()
+
+    def is_revoked(self, result_id: Any, timer_expiry_secs: float | None = None) -> bool:
+        """Whether a task was revoked.
+
+        Args:
+            result_id: an id or an AsyncResult.
+            timer_expiry_secs: seconds after which to ask again; the instance's own when not given.
+        """
+        if result_id in self.revoked_list:
+            return True
+        expiry = self.timer_expiry if timer_expiry_secs is None else datetime.timedelta(seconds=timer_expiry_secs)
+        if self.last_updated is not None and _utc_now() - self.last_updated <= expiry:
+            return False
+        self.update()
+        return result_id in self.revoked_list
+
+
+def revoke_result(result: AsyncResult, *, terminate: bool = True) -> None:
+    """Revoke one task, and put that on record so that every waiter learns it.
+
+    Args:
+        result: the task's result.
+        terminate: end it when it runs already.
+    """
+    records_of(result.backend).cluster.revoked([result.id])
+    result.revoke(terminate=terminate)
+
+
+def get_chain_head(parent: AsyncResult | None, child: AsyncResult | None) -> AsyncResult | None:
+    """The first member of ``child``'s chain below ``parent``; ``child`` itself when either is missing."""
+    head = child
+    while parent is not None and head is not None and head != parent:
+        above = head.parent
+        if above is None or above in (parent, head):
+            break
+        head = above
+    return head
+
+
+def revoke_nodes_up_to_parent(starting_node: AsyncResult, parent: AsyncResult | None) -> None:
+    """Revoke a chain member and those before it, up to but not including ``parent`` (or to the top)."""
+    node: AsyncResult | None = starting_node
+    while node is not None and node != parent:
+        revoke_result(node)
+        node = node.parent if node.parent != node else None

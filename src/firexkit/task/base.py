@@ -1,0 +1,894 @@
+"""FireXTask: a flat face. Each member is a signature, a sentence, and a return that hands over to a collaborator."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+from celery import Task
+from celery.canvas import Signature
+from celery.result import AsyncResult
+from celery.utils.threads import LocalStack
+
+from firexkit import _announce, _returns, _wire
+from firexkit._celery.messages import is_encoded, received
+from firexkit._celery.requests import accept_any_arguments
+from firexkit._functions import parameters_of, undecorate, undecorate_func
+from firexkit._returns import ReturnsCodingException
+from firexkit._serialization import allow_signature, convert_to_serializable
+from firexkit.bag_of_goodies import BagOfGoodies
+from firexkit.chain import declared_by_decorator
+from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
+from firexkit.task import banner, cache, flame, logfile, names, once
+from firexkit.task.arguments import DictWillNotAllowWrites
+from firexkit.task.children import PendingChildStrategy, TaskEnqueueSpec
+from firexkit.task.errors import IllegalTaskNameException, UidNotInjectedInAbog
+from firexkit.task.execution import Execution, TaskContext, execute
+from firexkit.task.publishing import publication
+from firexkit.task.run_records import add_task_result_with_report_to_db
+from firexkit.task.signals import get_task_start_time, get_time_from_task_start
+
+logger = logging.getLogger(__name__)
+
+
+def _documented_as_abstract(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Mark a hook as the documentation does; the class has no abstract metaclass, so it can be instantiated."""
+    method.__isabstractmethod__ = True  # type: ignore[attr-defined]  # a mark, as abc sets it
+    return method
+
+
+class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
+    """Task object that facilitates passing of arguments and return values from one task to another, in chains.
+
+    Use it as ``task_cls`` of a Celery app, or as ``base`` of a task. Options of ``@app.task`` beside Celery's:
+    ``returns``, ``flame``, ``use_cache``, ``pending_child_strategy``.
+    """
+
+    DYNAMIC_RETURN = _wire.DYNAMIC_RETURN
+    RETURN_KEYS_KEY = _wire.RETURN_KEYS_KEY
+
+    takes_chain_depth = True
+    request_stack: Any = LocalStack()
+    pending_child_strategy: PendingChildStrategy = PendingChildStrategy.Block
+    check_name_for_override_posfix: bool = True
+    returns: ClassVar[Any] = None
+    flame: ClassVar[Any] = None
+    use_cache: bool | None = None
+
+    # ── construction and identity ─────────────────────────────────────────────────────────
+
+    def __init__(self) -> None:
+        self._check_name()
+        self.executions = LocalStack()
+        self.sig = inspect.signature(self.run)
+        self.undecorated = undecorate(self)
+        self.return_keys = self._declared_returns()
+        self.code_filepath = getattr(sys.modules.get(self.__module__), "__file__", None)
+        self.from_plugin = False
+        innermost = undecorate_func(self.run)
+        self._flame_configs = {
+            **getattr(innermost, flame.CONFIGS_ATTRIBUTE, {}),
+            **flame.configs_from_option(self.flame),
+        }
+        allow_signature(innermost)
+        accept_any_arguments(self)
+
+    def _check_name(self) -> None:
+        if self.check_name_for_override_posfix and self.called_as_orig:
+            raise IllegalTaskNameException(
+                f"{self.name}: names that end with {_wire.REPLACEMENT_TASK_NAME_POSTFIX!r} are kept for replaced tasks"
+            )
+
+    def _declared_returns(self) -> tuple[str, ...]:
+        decorated = declared_by_decorator(self.run)
+        if self.returns and decorated:
+            raise ReturnsCodingException(f"{self.name}: give its returns by @returns or by returns=, not by both")
+        return decorated or _returns.declared(self.returns or (), where=str(self.name))
+
+    @staticmethod
+    def strip_orig_from_name(task_name: str) -> str:
+        """A task's name without any trailing ``_orig``."""
+        return names.strip_orig(task_name)
+
+    @staticmethod
+    def get_short_name(task_name: str) -> str:
+        """What follows the last dot of a name; of a chain's name, its first task's."""
+        return names.short(task_name)
+
+    @classmethod
+    def get_short_name_without_orig(cls, task_name: str) -> str:
+        """The short name without any trailing ``_orig``."""
+        return names.strip_orig(names.short(task_name))
+
+    @property
+    def name_without_orig(self) -> str:
+        """The name without any trailing ``_orig``."""
+        return names.strip_orig(self.name)
+
+    @property
+    def short_name(self) -> str:
+        """What follows the last dot of the name."""
+        return names.short(self.name)
+
+    @property
+    def short_name_without_orig(self) -> str:
+        """The short name without any trailing ``_orig``."""
+        return self.get_short_name_without_orig(self.name)
+
+    @property
+    def called_as_orig(self) -> bool:
+        """Whether this is a replaced task, called by the one that replaces it."""
+        return str(self.name or "").endswith(_wire.REPLACEMENT_TASK_NAME_POSTFIX)
+
+    @property
+    def root_orig(self) -> Any:
+        """The very original task that this one, in one or more steps, replaces; itself when it replaces none."""
+        task: Any = self
+        while (replaced := getattr(task, "orig", None)) is not None:
+            task = replaced
+        return task
+
+    @property
+    def from_plugin(self) -> bool:
+        """Whether the task came with a plugin."""
+        return self._from_plugin
+
+    @from_plugin.setter
+    def from_plugin(self, value: bool) -> None:
+        self._from_plugin = value
+
+    @property
+    def task_label(self) -> str:
+        """The task's id, with the number of the retry if it is one; the name when it does not run.
+
+        Examples: ``8345379a-e536-4566-b5c9-3d515ec5936a``, ``8345379a-e536-4566-b5c9-3d515ec5936a_2``.
+        """
+        label = str(self.request.id or self.name)
+        return f"{label}_{self.request.retries}" if self.request.retries else label
+
+    @property
+    def request_soft_time_limit(self) -> float | None:
+        """The soft time limit, in seconds, that came with the message; None when none came."""
+        return (self.request.timelimit or (None, None))[1]
+
+    @property
+    def required_args(self) -> list[str]:
+        """The names of the arguments that must be supplied, in the order of the function's parameters."""
+        return list(parameters_of(self.sig).required)
+
+    @property
+    def optional_args(self) -> dict[str, Any]:
+        """The arguments that need not be supplied, and their defaults."""
+        return dict(parameters_of(self.sig).defaults)
+
+    # ── running ───────────────────────────────────────────────────────────────────────────
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the task in this process; a worker calls it the same way."""
+        return execute(self, args, kwargs)
+
+    def run(self, *_args: Any, **_kwargs: Any) -> Any:
+        """The task's function; each task defines its own."""
+        raise NotImplementedError(f"{self.name} must define run()")
+
+    def _call(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.execution.call(args, kwargs)
+
+    def _process_arguments_and_run(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self.execution.run(args, kwargs)
+
+    @property
+    def execution(self) -> Execution:
+        """The call that runs now in this thread.
+
+        Raises:
+            RuntimeError: the task does not run.
+        """
+        top: Execution | None = self.executions.top
+        if top is None:
+            raise RuntimeError(f"{self.name} is not running; its arguments and children exist only while it does")
+        return top
+
+    @property
+    def context(self) -> TaskContext | None:
+        """What the call that runs now remembers; None when none does."""
+        top: Execution | None = self.executions.top
+        return top.context if top is not None else None
+
+    def initialize_context(self) -> TaskContext:
+        """A context for one call."""
+        return TaskContext(flame_configs=self.flame_configs_for_a_run())
+
+    def final_call(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the task's function."""
+        return self.run(*args, **kwargs)
+
+    def real_call(self) -> Any:
+        """Call the task's function with its arguments out of the bag; its returns are named."""
+        args, kwargs = self.execution.bag.split_for_signature()
+        return self.convert_results_if_returns_defined_by_task_definition(self.final_call(*args, **kwargs))
+
+    def cache_call(self) -> Any:
+        """What an earlier equal call returned, else what the function returns."""
+        return self.execution.returned_from_cache()
+
+    def convert_cached_results(self, results: Any) -> Any:
+        """Change cached results before they are used; they are used as they are by default."""
+        return results
+
+    @classmethod
+    def convert_returns_to_dict(cls, return_keys: Any, result: Any) -> dict[str, Any]:
+        """Pair return keys with returned values.
+
+        Raises:
+            ReturnsCodingException: there are more or fewer values than keys.
+            DyanmicReturnsNotADict: a dynamic value is neither falsy nor a dict.
+        """
+        return _returns.named_results(return_keys, result, where=str(getattr(cls, "name", None) or cls.__name__))
+
+    def convert_results_if_returns_defined_by_task_definition(self, result: Any) -> Any:
+        """Name what the function returned if the task declares its returns by option."""
+        if not self.returns:
+            return result
+        return _returns.named_results(self.return_keys, result, where=str(self.name))
+
+    @staticmethod
+    def is_dynamic_return(value: Any) -> bool:
+        """Whether a declared return key stands for a dict of results."""
+        return _returns.is_dynamic_return(value)
+
+    @_documented_as_abstract
+    def pre_task_run(self, extra_events: dict[str, Any] | None = None) -> None:
+        """Overrideable method to allow subclasses to do something with the bag before the task runs.
+
+        Args:
+            extra_events: fields to add to the event that tells of the start.
+        """
+        bound, defaults = self.bound_args, self.default_bound_args
+        if not self.request.called_directly:
+            if self.has_report_meta():
+                self.add_task_result_with_report_to_db()
+            self.send_event(_wire.EVENT_STARTED_INFO, **{**self._start_facts(bound, defaults), **(extra_events or {})})
+            self.send_firex_data(self.abog)
+        self.print_precall_header(bound, defaults)
+
+    def _start_facts(self, bound: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+        request = self.request
+        return {
+            "firex_bound_args": convert_to_serializable(bound),
+            "firex_default_bound_args": convert_to_serializable(defaults),
+            "called_as_orig": self.called_as_orig,
+            "long_name": self.name_without_orig,
+            "log_filepath": self.task_log_url,
+            "from_plugin": self.from_plugin,
+            "code_filepath": self.code_filepath,
+            "retries": request.retries,
+            # A root task that is retried is its own parent in Celery's eyes.
+            "task_parent_id": request.parent_id if request.parent_id != request.id else None,
+        }
+
+    @_documented_as_abstract
+    def post_task_run(self, results: Any, extra_events: dict[str, Any] | None = None) -> None:
+        """Overrideable method to allow subclasses to do something with the bag after the task has been run.
+
+        Args:
+            results: the results by name, or what the function returned when it names none.
+            extra_events: fields to add to the event that tells of the results.
+        """
+        if isinstance(results, dict):
+            results = {key: value for key, value in results.items() if key != _wire.RETURN_KEYS_KEY}
+        self.print_postcall_header(results)
+        if not self.request.called_directly:
+            told = convert_to_serializable(results)
+            self.send_event(_wire.EVENT_RESULTS, **{"firex_result": told, **(extra_events or {})})
+            self.send_firex_data(self.abog)
+
+    def print_precall_header(self, bound_args: Mapping[str, Any], default_bound_args: Mapping[str, Any]) -> None:
+        """Log what the task was started with."""
+        if logger.isEnabledFor(logging.DEBUG):
+            text = banner.start_banner(self.name, bound_args, default_bound_args, from_plugin=self.from_plugin)
+            logger.debug("%s", text, extra={"label": self.task_label, "span_class": "task_started"})
+        if not self.request.called_directly:
+            limit, own = self.request_soft_time_limit, self.soft_time_limit
+            logger.debug("Soft time limit: %s%s", own if limit is None else limit, " (of the request)" if limit else "")
+
+    def print_postcall_header(self, result: Any) -> None:
+        """Log what the task returned."""
+        if logger.isEnabledFor(logging.DEBUG):
+            text = banner.completion_banner(self.name, result)
+            logger.debug("%s", text, extra={"span_class": "task_completed"})
+
+    def handle_exception(
+        self, e: Exception, logging_extra: dict[str, Any] | None = None, raise_exception: bool = True
+    ) -> None:
+        """Log a failure, and tell monitors which task it comes from.
+
+        Args:
+            e: what the task failed with.
+            logging_extra: attributes to add to the log record.
+            raise_exception: raise it again.
+        """
+        if isinstance(e, ChainInterruptedException | ChainRevokedException):
+            cause_id = getattr(last_causing_chain_interrupted_exception(e), "task_id", None)
+            if cause_id:
+                self.send_event(_wire.EVENT_EXCEPTION_CAUSE, exception_cause_uuid=cause_id)
+        extra = {"span_class": "exception", **(logging_extra or {})}
+        logger.error("%s: %s", type(e).__name__, e, exc_info=e, extra=extra)
+        if raise_exception:
+            raise e
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:
+        """Retry the task, adding it to the back of the queue; parameters are those of Celery's ``Task.retry``.
+
+        The message's own arguments are sent again, so the whole call is repeated.
+
+        Returns:
+            The ``Retry`` exception, with ``throw=False``.
+
+        Raises:
+            celery.exceptions.Retry: to tell the worker that the task was sent again.
+            celery.exceptions.MaxRetriesExceededError: no retry is left.
+        """
+        options = {**dict(zip(("args", "kwargs", "exc", "throw", "eta", "countdown"), args, strict=False)), **kwargs}
+        if not self.request.called_directly:
+            self._log_retry(options.get("max_retries", self.max_retries))
+            options = self._with_message_of_request(options)
+        return super().retry(**options)
+
+    def _log_retry(self, max_retries: int | None) -> None:
+        done = self.request.retries
+        if done == max_retries:
+            logger.error("%s: all %s attempts failed", self.name, done + 1)
+        else:
+            logger.warning("%s: attempt %s failed; trying again", self.name, done + 1)
+
+    def _with_message_of_request(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Options for a retry whose message is written as the first one was."""
+        use_cache = (self.request.properties or {}).get("use_cache")
+        if use_cache is not None:
+            options.setdefault("use_cache", use_cache)
+        if not is_encoded(self.request):
+            return options
+        if options.get("args") is None and options.get("kwargs") is None:
+            return {**options, _wire.ENCODED_ARGS_OPTION: len(self.request.args or ())}
+        sent_args, sent_kwargs = received(self.request, self.request.args or (), self.request.kwargs or {})
+        given = {name: value for name, value in options.items() if value is not None}
+        return {"args": sent_args, "kwargs": sent_kwargs, **given}
+
+    # ── sending ───────────────────────────────────────────────────────────────────────────
+
+    def signature(self, *args: Any, **kwargs: Any) -> Signature:
+        """Create a signature of the task that is registered under this task's name: a plugin, if one replaced it.
+
+        Parameters are those of Celery's ``Task.signature``.
+        """
+        registered = self.app.tasks.get(self.name, self) if self.name else self
+        return super(FireXTask, registered if isinstance(registered, FireXTask) else self).signature(*args, **kwargs)
+
+    def s(self, /, *args: Any, **kwargs: Any) -> Signature:
+        """Create a signature: ``.s(*a, **k) -> .signature(a, k)``."""
+        return self.signature(args, kwargs)
+
+    def si(self, /, *args: Any, **kwargs: Any) -> Signature:
+        """Create an immutable signature: it takes nothing from the task before it."""
+        return self.signature(args, kwargs, immutable=True)
+
+    def delay(self, /, *args: Any, **kwargs: Any) -> AsyncResult:
+        """Send the task with these arguments."""
+        return self.apply_async(args, kwargs)
+
+    def apply_async(self, *args: Any, **kwargs: Any) -> AsyncResult:
+        """Send the task; parameters are those of Celery's ``Task.apply_async``.
+
+        Raises:
+            WireError: an argument can't travel; the text names it, with the key path and the type.
+            kombu.exceptions.OperationalError: the broker can't be reached.
+        """
+        with publication(self, *args, **kwargs) as message:
+            return super(FireXTask, message.task).apply_async(message.args, message.kwargs, **message.options)
+
+    # ── arguments, while it runs ──────────────────────────────────────────────────────────
+
+    @property
+    def args(self) -> list[Any]:
+        """The positional values the function is called with."""
+        return self.execution.bag.args
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """The keyword values the function is called with."""
+        return self.execution.bag.kwargs
+
+    @property
+    def bound_args(self) -> dict[str, Any]:
+        """What was supplied for the function's parameters, by name; ``**kwargs`` under its own name.
+
+        Raises:
+            TypeError: a required argument is missing.
+        """
+        return self.execution.bag.bound_arguments()
+
+    @property
+    def default_bound_args(self) -> dict[str, Any]:
+        """The parameters that nobody supplied, with their defaults."""
+        return self.execution.bag.default_arguments()
+
+    @property
+    def all_args(self) -> MappingProxyType[str, Any]:
+        """Supplied arguments and defaults, by name."""
+        return MappingProxyType({**self.bound_args, **self.default_bound_args})
+
+    @property
+    def bag(self) -> MappingProxyType[str, Any]:
+        """The bag, live: what was supplied, what passes through, and results once there are any."""
+        return MappingProxyType(self.execution.bag.get_bag())
+
+    @property
+    def abog(self) -> DictWillNotAllowWrites:
+        """The bag with the defaults of parameters that nobody supplied; a new dict each time."""
+        bag = self.execution.bag
+        return DictWillNotAllowWrites.of({**bag.get_bag(), **bag.default_arguments()}, self)
+
+    @property
+    def uid(self) -> Any:
+        """The run's identity, which whoever started the run put into the bag.
+
+        Raises:
+            UidNotInjectedInAbog: nobody did.
+        """
+        try:
+            return self.abog[_wire.UID]
+        except KeyError:
+            raise UidNotInjectedInAbog(
+                f"{self.name} asks for uid; enqueue it with inject_uid=True, or InjectArgs(uid=...)"
+            ) from None
+
+    def map_args(self, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What the function would get for these arguments, by parameter name; the task does not run.
+
+        Raises:
+            TypeError: a required argument is missing.
+        """
+        bag = BagOfGoodies(self.sig, args, kwargs, has_returns_from_previous_task=False)
+        return {**bag.bound_arguments(), **bag.default_arguments()}
+
+    def map_input_args_kwargs(self, args: Iterable[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The positionals and keywords the function would be called with; the task does not run."""
+        return BagOfGoodies(self.sig, args, kwargs, has_returns_from_previous_task=False).split_for_signature()
+
+    @property
+    def default_use_cache(self) -> bool | None:
+        """Whether the task's definition asks for cached results."""
+        return self.use_cache
+
+    def is_cache_enabled(self) -> bool:
+        """Whether this call may be answered from the cache."""
+        return cache.is_enabled(self)
+
+    # ── children ──────────────────────────────────────────────────────────────────────────
+
+    @property
+    def enqueued_children(self) -> list[AsyncResult]:
+        """The children that this call has sent, in that order."""
+        return list(self.execution.context.enqueued_children)
+
+    @property
+    def pending_enqueued_children(self) -> list[AsyncResult]:
+        """The children that nobody has waited for."""
+        return self.execution.children.pending()
+
+    @property
+    def nonready_enqueued_children(self) -> list[AsyncResult]:
+        """The children that have not ended."""
+        return self.execution.children.nonready()
+
+    def enqueue_child(
+        self,
+        chain: Signature,
+        add_to_enqueued_children: bool = True,
+        block: bool = False,
+        raise_exception_on_failure: bool | None = None,
+        apply_async_epilogue: Callable[[AsyncResult], None] | None = None,
+        apply_async_options: Any = None,
+        forget: bool = False,
+        inject_uid: bool = False,
+        **kwargs: Any,
+    ) -> AsyncResult | None:
+        """Schedule a child task to run.
+
+        Args:
+            chain: a signature or chain.
+            add_to_enqueued_children: revoke it, or wait for it, when this task ends.
+            block: wait for its end.
+            raise_exception_on_failure: with ``block`` only: raise when it failed (the default).
+            apply_async_epilogue: called with the result as soon as the child is sent.
+            apply_async_options: options of Celery's ``apply_async``.
+            forget: with ``block``: drop the child's stored results afterwards.
+            inject_uid: give it this task's ``uid``.
+            **kwargs: with ``block``: options of the wait (``max_wait``, ``callbacks`` …).
+
+        Returns:
+            The result of the last task; None if ``chain`` is a bare ``InjectArgs``.
+
+        Raises:
+            InvalidChainArgsException: the chain's arguments don't add up; nothing was sent.
+            ChainInterruptedException: with ``block``: it failed.
+            ChainRevokedException: with ``block``: it was revoked.
+        """
+        return self.execution.children.enqueue(
+            chain,
+            track=add_to_enqueued_children,
+            block=block,
+            raise_on_failure=raise_exception_on_failure,
+            sent=apply_async_epilogue,
+            options=apply_async_options,
+            forget=forget,
+            inject_uid=inject_uid,
+            wait_options=kwargs,
+        )
+
+    def enqueue_child_and_extract(self, *args: Any, **kwargs: Any) -> tuple[Any, ...] | dict[str, Any]:
+        """Apply a chain, and extract results from it.
+
+        Args:
+            *args: of :meth:`enqueue_child`.
+            **kwargs: of :meth:`enqueue_child`, and ``return_keys``, ``extract_from_children`` (True),
+                ``extract_task_returns_only`` (False), ``extract_from_parents`` (True), ``forget`` (False).
+        """
+        if kwargs.pop("enqueue_once_key", None):
+            raise ValueError("enqueue_once_key belongs to enqueue_child_once_and_extract")
+        return self._extracted(self.enqueue_child, args, kwargs)
+
+    def _extracted(
+        self, enqueue: Callable[..., AsyncResult | None], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, ...] | dict[str, Any]:
+        extracted: tuple[Any, ...] | dict[str, Any]
+        extracted = self.execution.children.enqueue_and_extract(enqueue, args, kwargs, **_pop_extraction(kwargs))
+        return extracted
+
+    def enqueue_child_and_get_results(
+        self,
+        *args: Any,
+        return_keys: str | tuple[str, ...] = (),
+        return_keys_only: bool = True,
+        merge_children_results: bool = False,
+        extract_from_parents: bool = True,
+        **kwargs: Any,
+    ) -> tuple[Any, ...] | dict[str, Any]:
+        """Apply a chain, wait for it, and return its results: :meth:`enqueue_child` followed by ``get_results``.
+
+        Args:
+            *args: of :meth:`enqueue_child`.
+            return_keys: a single key, or several; without any, a dict of all is returned.
+            return_keys_only: only what tasks declare as returns; else their inputs, too.
+            merge_children_results: add what the children of the tasks returned.
+            extract_from_parents: consider the whole chain; else its last task only.
+            **kwargs: of :meth:`enqueue_child`.
+
+        Returns:
+            A tuple in the order of ``return_keys`` (a single key gives a 1-tuple), else a dict.
+        """
+        return self.enqueue_child_and_extract(
+            *args,
+            return_keys=return_keys,
+            extract_task_returns_only=return_keys_only,
+            extract_from_children=merge_children_results,
+            extract_from_parents=extract_from_parents,
+            **kwargs,
+        )
+
+    def enqueue_child_once(
+        self, *args: Any, enqueue_once_key: str, block: bool = False, **kwargs: Any
+    ) -> AsyncResult | None:
+        """Run a chain at most once per key and run, whichever task asks first.
+
+        Args:
+            *args: of :meth:`enqueue_child`.
+            enqueue_once_key: the key.
+            block: wait for the chain's end.
+            **kwargs: of :meth:`enqueue_child`.
+        """
+        result: AsyncResult | None = once.enqueue_once(self, args, kwargs, key=enqueue_once_key, block=block)
+        return result
+
+    def enqueue_child_once_and_extract(
+        self, *args: Any, enqueue_once_key: str, **kwargs: Any
+    ) -> tuple[Any, ...] | dict[str, Any]:
+        """Apply a chain with a unique key only once per run, and extract results from it.
+
+        Args:
+            *args: of :meth:`enqueue_child`.
+            enqueue_once_key: the key.
+            **kwargs: of :meth:`enqueue_child_and_extract`, except ``extract_from_parents``.
+        """
+        if kwargs.pop("extract_from_parents", None):
+            raise ValueError("Results of a task enqueued once have no parents to extract from")
+
+        def enqueue(*args: Any, **options: Any) -> AsyncResult | None:
+            return self.enqueue_child_once(*args, enqueue_once_key=enqueue_once_key, **options)
+
+        return self._extracted(enqueue, args, {**kwargs, "extract_from_parents": False})
+
+    def enqueue_child_from_spec(
+        self, task_spec: TaskEnqueueSpec, inject_args: dict[str, Any] | None = None
+    ) -> AsyncResult | None:
+        """Schedule the child that a spec describes.
+
+        Args:
+            task_spec: the child; it gets this task's bag if the spec says so.
+            inject_args: arguments that go over those of the bag.
+        """
+        return self.execution.children.enqueue_from_spec(task_spec, inject_args)
+
+    def enqueue_in_parallel(
+        self,
+        chains: Iterable[Signature],
+        max_parallel_chains: int = 15,
+        wait_for_completion: bool = True,
+        raise_exception_on_failure: bool = False,
+        **kwargs: Any,
+    ) -> list[AsyncResult | None]:
+        """Execute signatures or chains in parallel.
+
+        Args:
+            chains: what to execute.
+            max_parallel_chains: how many may be under way at a time.
+            wait_for_completion: wait for all of them.
+            raise_exception_on_failure: wait for all of them, then raise if one failed. A revocation always raises.
+            **kwargs: of :meth:`enqueue_child`.
+
+        Returns:
+            Their results, in the order of ``chains``.
+        """
+        return self.execution.children.enqueue_in_parallel(
+            chains,
+            at_once=max_parallel_chains,
+            wait=wait_for_completion,
+            raise_on_failure=raise_exception_on_failure,
+            enqueue_options=kwargs,
+        )
+
+    def wait_for_children(self, pending_only: bool = True, **kwargs: Any) -> None:
+        """Wait for all enqueued child tasks to run and complete.
+
+        Args:
+            pending_only: only for those that nobody has waited for.
+            **kwargs: of :meth:`wait_for_specific_children`.
+        """
+        self.wait_for_specific_children(
+            self.pending_enqueued_children if pending_only else self.enqueued_children, **kwargs
+        )
+
+    def wait_for_specific_children(self, child_results: Any, forget: bool = False, **kwargs: Any) -> None:
+        """Wait for the explicitly provided child_results to run and complete.
+
+        Args:
+            child_results: one or several.
+            forget: drop their stored results afterwards.
+            **kwargs: of ``firexkit.result.wait_on_async_results_and_maybe_raise``.
+        """
+        self.execution.children.wait_for(child_results, forget=forget, **kwargs)
+
+    def wait_for_any_children(self, pending_only: bool = True, **kwargs: Any) -> Iterator[AsyncResult]:
+        """Yield each enqueued child as it completes.
+
+        Args:
+            pending_only: only those that nobody has waited for.
+            **kwargs: of ``firexkit.result.wait_for_any_results``.
+        """
+        return self.execution.children.wait_for_any(pending_only=pending_only, **kwargs)
+
+    def revoke_child(
+        self, result: AsyncResult, terminate: bool = True, wait: bool = False, timeout: float | None = None
+    ) -> list[AsyncResult]:
+        """Revoke a child and the unfinished members of its chain.
+
+        Args:
+            result: the child.
+            terminate: end it when it runs already.
+            wait: wait until what ran has ended.
+            timeout: seconds to wait, at most; None for ever.
+
+        Returns:
+            What was revoked.
+        """
+        return self.execution.children.revoke(result, terminate=terminate, wait=wait, timeout=timeout)
+
+    def revoke_nonready_children(self) -> None:
+        """Revoke the children that have not ended, and wait until what ran has ended."""
+        self.execution.children.revoke_nonready()
+
+    def forget_child_result(
+        self,
+        child_result: AsyncResult,
+        do_not_forget_report_nodes: bool = True,
+        do_not_forget_enqueue_once_nodes: bool = True,
+        do_not_forget_cache_enabled_tasks_results: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        """Forget results of the tree rooted at the "chain-head" of child_result, but those that others need.
+
+        Args:
+            child_result: the child.
+            do_not_forget_report_nodes: keep tasks with reports.
+            do_not_forget_enqueue_once_nodes: keep the subtrees of tasks enqueued once.
+            do_not_forget_cache_enabled_tasks_results: keep the subtrees of tasks whose results are cached.
+            **kwargs: of ``firexkit.result.forget_chain_results``.
+        """
+        self.execution.children.forget(
+            child_result,
+            keep_reports=do_not_forget_report_nodes,
+            keep_once=do_not_forget_enqueue_once_nodes,
+            keep_cached=do_not_forget_cache_enabled_tasks_results,
+            **kwargs,
+        )
+
+    def forget_specific_children_results(self, child_results: list[AsyncResult], **kwargs: Any) -> None:
+        """Forget results for the explicitly provided child_results; keywords as for :meth:`forget_child_result`."""
+        for child_result in child_results:
+            self.forget_child_result(child_result, **kwargs)
+
+    def forget_enqueued_children_results(self, **kwargs: Any) -> None:
+        """Forget results for the enqueued children of current task; keywords as for :meth:`forget_child_result`."""
+        self.forget_specific_children_results(self.enqueued_children, **kwargs)
+
+    # ── telling ───────────────────────────────────────────────────────────────────────────
+
+    def send_event(self, *args: Any, **kwargs: Any) -> None:
+        """Tell monitors something about the task; nothing when it was called as a function.
+
+        Args:
+            *args: the event's type.
+            **kwargs: fields; JSON-able.
+        """
+        if not self.request.called_directly:
+            _announce.announce(self, *args, **kwargs)
+
+    def flame_configs_for_a_run(self) -> dict[Any, dict[str, Any]]:
+        """How values are shown, for one call: showing marks some as done."""
+        return {key: dict(config) for key, config in self._flame_configs.items()}
+
+    def send_firex_data(self, data: Mapping[str, Any]) -> None:
+        """Show the values that the task's flame configs ask for.
+
+        Args:
+            data: values by name.
+        """
+        configs = self.execution.context.flame_configs
+        if configs and not self.request.called_directly and (entries := flame.shown(configs, data, self)):
+            self.send_event(_wire.EVENT_FLAME, flame_data=entries)
+
+    def update_firex_data(self, **kwargs: Any) -> None:
+        """Show these values, as :meth:`send_firex_data` does."""
+        self.send_firex_data(kwargs)
+
+    def send_firex_html(self, **kwargs: Any) -> None:
+        """Show HTML, by key; no config is needed."""
+        self.send_event(_wire.EVENT_FLAME, flame_data={key: flame.flame_entry(html) for key, html in kwargs.items()})
+
+    def send_firex_event_raw(self, data: dict[str, Any]) -> None:
+        """Send fields of the flame event as they are."""
+        self.send_event(_wire.EVENT_FLAME, **data)
+
+    def send_display_collapse(self, task_uuid: str | None = None) -> None:
+        """Collapse the current task (default), or collapse the task with the supplied UUID."""
+        own = str(self.request.id)
+        entry = flame.flame_entry([flame.collapse_op(own, task_uuid or own)], "object")
+        self.send_event(_wire.EVENT_FLAME, flame_data={_wire.FLAME_COLLAPSE_KEY: entry})
+
+    def has_report_meta(self) -> bool:
+        """Whether the task's results go into reports."""
+        return hasattr(self, "report_meta")
+
+    def add_task_result_with_report_to_db(self) -> None:
+        """Maintain a list in the backend of all executed tasks that will generate reports."""
+        add_task_result_with_report_to_db(self.app.backend, self.request.id)
+
+    def start_time(self) -> float | None:
+        """Unix time, in seconds, of this task's first start."""
+        return get_task_start_time(self.request.id, self.app.backend)
+
+    def duration(self) -> float | None:
+        """Seconds since this task's first start."""
+        return get_time_from_task_start(self.request.id, self.app.backend)
+
+    # ── logging ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def root_logger(self) -> logging.Logger:
+        """The root logger."""
+        return logging.getLogger()
+
+    @property
+    def root_logger_file_handler(self) -> logging.Handler | None:
+        """The handler of the worker's log file; None when the worker has none."""
+        return logfile.worker_handler(self.root_logger)
+
+    @property
+    def worker_log_file(self) -> str | None:
+        """The worker's log file; None when it has none, and so are all paths below."""
+        return logfile.worker_log_file()
+
+    @property
+    def file_logging_dirpath(self) -> str | None:
+        """The directory of the worker's log file."""
+        return logfile.directory_of_worker_log()
+
+    @property
+    def logs_dir_for_worker(self) -> str | None:
+        """The directory above the worker's."""
+        return logfile.parent_of_worker_logs()
+
+    @property
+    def task_logging_dirpath(self) -> str | None:
+        """The directory of this worker's task logs."""
+        return self.get_task_logging_dirpath_from_request(self.request)
+
+    @property
+    def task_logfile(self) -> str | None:
+        """This task's log file."""
+        return self.get_task_logfile_from_request(self.request)
+
+    @property
+    def task_log_url(self) -> str | None:
+        """Where people read this task's log."""
+        return logfile.url_of(self.task_logfile, self.app.conf)
+
+    @property
+    def worker_log_url(self) -> str | None:
+        """Where people read the worker's log, at this task."""
+        path = logfile.url_of(self.worker_log_file, self.app.conf)
+        return f"{path}#{self.task_label}" if path else None
+
+    def get_task_logging_dirpath_from_request(self, request: Any) -> str | None:
+        """The directory of the task logs of the worker that a request belongs to."""
+        return logfile.directory_for(request.hostname)
+
+    def get_task_logfile_from_request(self, request: Any) -> str | None:
+        """The log file of the task that a request belongs to."""
+        return logfile.path_for(request.hostname, str(self.name), str(request.id))
+
+    @classmethod
+    def get_task_logfile(cls, task_logging_dirpath: str, task_name: str, uuid: str) -> str:
+        """The log file of a task in a directory."""
+        return logfile.join(task_logging_dirpath, cls.get_task_logfilename(task_name, uuid))
+
+    @staticmethod
+    def get_task_logfilename(task_name: str, uuid: str) -> str:
+        """The name of a task's log file."""
+        return logfile.file_name(task_name, uuid)
+
+    def write_task_log_html_header(self) -> None:
+        """Begin the task's log page unless it was begun."""
+        if self.task_logfile:
+            logfile.write_header(
+                self.task_logfile,
+                title=self.name_without_orig,
+                hostname=str(self.request.hostname),
+                worker_log_url=self.worker_log_url,
+                conf=self.app.conf,
+            )
+
+    def add_task_logfile_handler(self) -> list[tuple[logging.Logger, logging.Handler]]:
+        """Log to the task's file, too.
+
+        Returns:
+            The handlers that were added, with their loggers.
+        """
+        return logfile.add_handlers(self.task_logfile) if self.task_logfile else []
+
+
+def _pop_extraction(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of the extraction out of those of the sending."""
+    names_of_options = (
+        "return_keys",
+        "extract_from_children",
+        "extract_task_returns_only",
+        "extract_from_parents",
+        "forget",
+    )
+    return {name: kwargs.pop(name) for name in names_of_options if name in kwargs}

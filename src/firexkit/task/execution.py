@@ -1,0 +1,154 @@
+"""One call of a task, from its arguments to what it returns. All state of a call lives here, never on the task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from celery.exceptions import Ignore, Reject, Retry
+from celery.result import AsyncResult
+
+from firexkit._celery.messages import carried, header_of, received
+from firexkit._celery.requests import request_for_direct_call
+from firexkit._wire import CHAIN_DEPTH, INJECTED_HEADER
+from firexkit.argument_conversion import ConverterRegister
+from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
+from firexkit.task import cache, logfile
+from firexkit.task.children import Children
+
+logger = logging.getLogger(__name__)
+
+_ABSENT: Final = object()
+
+
+@dataclass
+class TaskContext:
+    """What one call remembers."""
+
+    enqueued_children: dict[AsyncResult, dict[str, str]] = field(default_factory=dict)
+    bog: BagOfGoodies | None = None
+    flame_configs: dict[Any, dict[str, Any]] = field(default_factory=dict)
+
+
+class Execution:
+    """One call of a task.
+
+    Args:
+        task: the task.
+    """
+
+    def __init__(self, task: Any) -> None:
+        self.task = task
+        self.request = task.request
+        self.context: TaskContext = task.initialize_context()
+        self.children = Children(task, self.context.enqueued_children)
+        self.cached_from: str | None = None
+
+    @property
+    def bag(self) -> BagOfGoodies:
+        """The bag of this call.
+
+        Raises:
+            RuntimeError: the call has not come as far as filling it.
+        """
+        if self.context.bog is None:
+            raise RuntimeError(f"{self.task.name} has no arguments yet: it is not running")
+        return self.context.bog
+
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Run within what surrounds a call: its log, its children, the report of its failure."""
+        with logfile.attached(self.task), self.children.settled(), self._failure_reported():
+            returned: dict[str, Any] = self.task._process_arguments_and_run(*args, **kwargs)
+            return returned
+
+    def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The call as one straight line."""
+        self.context.bog = self._filled_bag(args, kwargs)
+        self._convert(pre_task=True)
+        self.task.pre_task_run()
+        returned = self._returned()
+        results = self._put_results(returned)
+        self._convert(pre_task=False)
+        self._tell(results)
+        return self.bag.snapshot()
+
+    # ── the steps ─────────────────────────────────────────────────────────────────────────
+
+    def _filled_bag(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BagOfGoodies:
+        depth = kwargs.get(CHAIN_DEPTH, 0)
+        return BagOfGoodies(
+            self.task.sig,
+            args,
+            kwargs,
+            has_returns_from_previous_task=isinstance(depth, int) and depth > 0,
+            injected=header_of(self.request, INJECTED_HEADER) or (),
+        )
+
+    def _convert(self, *, pre_task: bool) -> None:
+        bag = self.bag.get_bag()
+        conversion = ConverterRegister.convert_for_task(self.task.name, bag, pre_task=pre_task)
+        changes = {name: value for name, value in conversion.values.items() if bag.get(name, _ABSENT) is not value}
+        origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
+        self.bag.update(changes, origins)
+
+    def _returned(self) -> Any:
+        self.bag.close_defaults()
+        if self.task.is_cache_enabled():
+            return self.task.cache_call()
+        return self.task.real_call()
+
+    def returned_from_cache(self) -> Any:
+        """What an earlier equal call returned, else what the function returns."""
+        returned, self.cached_from = cache.returned_or(self.task, self.task.real_call)
+        return returned if self.cached_from is None else self.task.convert_cached_results(returned)
+
+    def _put_results(self, returned: Any) -> Any:
+        if isinstance(returned, dict):
+            self.bag.update(returned, RETURNED)
+        return returned
+
+    def _tell(self, returned: Any) -> None:
+        """Call the hook with the results as converters left them; keys that converters added are none."""
+        bag = self.bag.get_bag()
+        results = {key: bag[key] for key in returned if key in bag} if isinstance(returned, dict) else returned
+        extra = {} if self.cached_from is None else {"extra_events": {"cached_result_from": self.cached_from}}
+        self.task.post_task_run(results, **extra)
+
+    @contextmanager
+    def _failure_reported(self) -> Iterator[None]:
+        try:
+            yield
+        except (Retry, Ignore, Reject) as control:
+            # These steer Celery; they are no failures.
+            logger.debug("%s: %s", self.task.name, type(control).__name__)
+            raise
+        except Exception as error:
+            self.task.handle_exception(error)
+            raise
+
+
+def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run one call of a task, made by a worker or by whoever calls the task as a function."""
+    outer = task.executions.top
+    is_direct = task.request_stack.top is None or (outer is not None and outer.request is task.request_stack.top)
+    with request_for_direct_call(task, args, kwargs) if is_direct else nullcontext():
+        if not is_direct:
+            args, kwargs = received(task.request, args, kwargs)
+        task.executions.push(Execution(task))
+        try:
+            returned = task._call(*args, **kwargs)
+        finally:
+            task.executions.pop()
+        return _to_store(task, returned)
+
+
+def _to_store(task: Any, returned: Any) -> Any:
+    """What Celery gets: the bag, with its encoded form when somebody else will read it."""
+    request = task.request
+    nobody_reads = request.ignore_result and not (request.chain or request.callbacks or request.chord)
+    if request.called_directly or request.is_eager or nobody_reads or not isinstance(returned, dict):
+        return returned
+    return carried(returned, task_name=task.name) if task.backend.serializer == "json" else returned

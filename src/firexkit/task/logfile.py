@@ -1,0 +1,143 @@
+"""A log file of its own for each task, beside the worker's; nothing at all when the worker has none."""
+
+from __future__ import annotations
+
+import logging
+import os.path
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Any
+
+from firexkit import firexkit_common, resources
+
+logger = logging.getLogger(__name__)
+
+CELERY_TASK_LOGGER = "celery.task"
+"""Celery's task loggers do not propagate to the root, so a task's file needs a handler on both."""
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9_.@+-]")
+
+
+def worker_handler(of: logging.Logger) -> WatchedFileHandler | None:
+    """The handler of a worker that was started with ``--logfile``; None of any other process."""
+    return next((handler for handler in of.handlers if isinstance(handler, WatchedFileHandler)), None)
+
+
+def worker_log_file() -> str | None:
+    """The worker's log file."""
+    handler = worker_handler(logging.getLogger())
+    return handler.baseFilename if handler else None
+
+
+def directory_of_worker_log() -> str | None:
+    """Where the worker logs."""
+    path = worker_log_file()
+    return str(Path(path).parent) if path else None
+
+
+def file_name(task_name: str, task_id: str) -> str:
+    """The name of a task's file; whatever is in a name or an id, no path comes of it."""
+    return _UNSAFE.sub("_", f"{task_name}_{task_id}.html")
+
+
+def directory_for(hostname: str | None) -> str | None:
+    """Where tasks of one worker log."""
+    base = directory_of_worker_log()
+    return join(base, _UNSAFE.sub("_", str(hostname))) if base else None
+
+
+def path_for(hostname: str | None, task_name: str, task_id: str) -> str | None:
+    """The log file of one task."""
+    directory = directory_for(hostname)
+    return join(directory, file_name(task_name, task_id)) if directory else None
+
+
+def url_of(path: str | None, conf: Any) -> str | None:
+    """Where people read a log: the viewer's address when there is a viewer, else the path."""
+    install, base = conf.get("install_config"), conf.get("logs_dir")
+    if path is None or install is None or not base or not install.has_viewer():
+        return path
+    return str(install.get_log_entry_url(os.path.relpath(path, base)))
+
+
+@contextmanager
+def attached(task: Any) -> Iterator[None]:
+    """Copy what is logged to the task's file as long as it runs; a problem with the file never fails the task."""
+    handlers = _attach(task)
+    try:
+        yield
+    finally:
+        for owner, handler in handlers:
+            owner.removeHandler(handler)
+            handler.close()
+
+
+def _attach(task: Any) -> list[tuple[logging.Logger, logging.Handler]]:
+    if task.request.called_directly or worker_handler(logging.getLogger()) is None:
+        return []
+    try:
+        task.write_task_log_html_header()
+        return list(task.add_task_logfile_handler())
+    except Exception as error:  # an overridden hook may raise anything
+        logger.warning("%s[%s] has no log file: %s", task.name, task.request.id, error)
+        return []
+
+
+def add_handlers(path: str) -> list[tuple[logging.Logger, logging.Handler]]:
+    """Log to ``path`` from every logger that logs to the worker's file, in its format."""
+    added: list[tuple[logging.Logger, logging.Handler]] = []
+    for owner in (logging.getLogger(), logging.getLogger(CELERY_TASK_LOGGER)):
+        model = worker_handler(owner)
+        if model is not None:
+            handler = WatchedFileHandler(path, mode="a", encoding="utf-8")
+            handler.setFormatter(model.formatter)
+            owner.addHandler(handler)
+            added.append((owner, handler))
+    return added
+
+
+def write_header(path: str, *, title: str, hostname: str, worker_log_url: str | None, conf: Any) -> None:
+    """Begin a task's log page; a retry finds it begun.
+
+    Args:
+        path: the file.
+        title: what the page is about.
+        hostname: the worker's node name.
+        worker_log_url: the worker's own log.
+        conf: the app's configuration.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        return
+    directory, shared = str(target.parent), conf.get("resources_dir")
+    header = firexkit_common.JINJA_ENV.get_template("log_template.html").render(
+        header_main_title=title,
+        firex_id=conf.get("uid") or "",
+        link_for_logo=conf.get("link_for_logo") or "",
+        firex_stylesheet=resources.get_firex_css_filepath(shared, directory) if shared else "",
+        logo=resources.get_firex_logo_filepath(shared, directory) if shared else "",
+        worker_log_url=_relative(worker_log_url, directory),
+        worker_name=hostname,
+        worker_hostname=hostname.partition("@")[2],
+    )
+    target.write_text(header, encoding="utf-8")
+
+
+def _relative(url: str | None, directory: str) -> str | None:
+    """A path as seen from the page's directory; an address of a viewer as it is."""
+    return os.path.relpath(url, directory) if url and Path(url).is_absolute() else url
+
+
+def parent_of_worker_logs() -> str | None:
+    """The directory above the worker's own."""
+    directory = directory_of_worker_log()
+    return str(Path(directory).parent) if directory else None
+
+
+def join(directory: str, name: str) -> str:
+    """A file in a directory."""
+    return str(Path(directory) / name)

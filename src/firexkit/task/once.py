@@ -1,0 +1,78 @@
+"""A task that runs at most once for a key in a run, whoever asks."""
+
+from __future__ import annotations
+
+from time import monotonic, sleep
+from typing import Any
+
+from celery.result import AsyncResult
+
+from firexkit import _wire
+from firexkit._records import current_run, records_of
+from firexkit.result import WaitOnChainTimeoutError, wait_on_async_results_and_maybe_raise
+
+_PATIENCE = 60.0
+"""Seconds that the owner of a key may take to send its task."""
+_POLL = 0.1
+
+
+def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
+    """Send a chain unless its key was taken; then join the task that runs for the key.
+
+    Args:
+        task: the task that asks.
+        args: positionals of ``enqueue_child``.
+        kwargs: keywords of ``enqueue_child``.
+        key: the chain runs once for it; a retry of the asking task gets a new one.
+        block: wait for the chain's end.
+
+    Raises:
+        ValueError: ``raise_exception_on_failure`` without ``block``.
+        WaitOnChainTimeoutError: the owner of the key did not send its task in time.
+    """
+    if kwargs.get("raise_exception_on_failure") is not None and not block:
+        raise ValueError("raise_exception_on_failure needs block=True")
+    retries = task.request.retries or 0
+    key = f"{key}_{retries}" if retries else key
+    if records_of(task.app.backend).runs.claim_once(key, current_run()):
+        return _as_owner(task, args, kwargs, key=key, block=block)
+    return _as_guest(task, kwargs, key=key, block=block)
+
+
+def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
+    runs, run = records_of(task.app.backend).runs, current_run()
+    then = kwargs.pop("apply_async_epilogue", None)
+    sent = False
+
+    def publish(result: AsyncResult) -> None:
+        nonlocal sent
+        runs.publish_once(key, run, result.id)
+        sent = True
+        if then is not None:
+            then(result)
+
+    try:
+        result = task.enqueue_child(*args, block=block, apply_async_epilogue=publish, **kwargs)
+    finally:
+        # Others would wait for an id that never comes.
+        if not sent:
+            runs.release_once(key, run)
+    return result
+
+
+def _as_guest(task: Any, kwargs: dict[str, Any], *, key: str, block: bool) -> AsyncResult:
+    result = task.AsyncResult(_id_from_owner(task, key))
+    task.send_event(_wire.EVENT_FLAME, **{_wire.ADDITIONAL_CHILDREN: [result.id]})
+    if block:
+        wanted = {name: value for name, value in kwargs.items() if value is not None}
+        wait_on_async_results_and_maybe_raise(result, caller_task=task, **wanted)
+    return result
+
+
+def _id_from_owner(task: Any, key: str) -> str:
+    runs, run, deadline = records_of(task.app.backend).runs, current_run(), monotonic() + _PATIENCE
+    while not (uid := runs.once_uid(key, run)):
+        if monotonic() > deadline:
+            raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
+        sleep(_POLL)
+    return uid

@@ -1,0 +1,93 @@
+"""What Celery's signals tell, put on record: a message sent, a body begun, a body ended, a worker ready.
+
+Recording must never break what it records: a backend without records stays silent, one that is away is waited for
+a while and then left with a log line.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from celery import current_app, signals
+
+from firexkit._celery.patience import is_transient, patiently
+from firexkit._records import records_of
+from firexkit.task.publishing import publishing_app
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = 300.0
+"""Seconds a worker keeps trying to write a record."""
+
+
+def _quietly(write: Callable[[], None], *, timeout: float) -> None:
+    try:
+        patiently(write, timeout=timeout)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        logger.warning("A record could not be written: %s", error)
+
+
+def populate_task_info(
+    sender: str | None = None, headers: dict[str, Any] | None = None, declare: Any = (), **_: Any
+) -> None:
+    """Put on record that a message is about to be sent."""
+    if not headers or "id" not in headers:
+        return
+    app = publishing_app() or current_app
+    queue = next((queue.name for queue in declare or () if getattr(queue, "name", None)), "")
+    run = str(headers.get("root_id") or headers["id"])
+    # Publishing will try for itself, and longer, when the broker is away.
+    _quietly(
+        lambda: records_of(app.backend).tasks.sent(headers["id"], name=str(sender), queue=queue, run=run), timeout=0
+    )
+
+
+def update_task_name(sender: Any = None, task_id: str = "", **_: Any) -> None:
+    """Put on record that a body begins, under the name that really runs."""
+    request = sender.request
+    if request.is_eager:
+        return
+    run = str(request.root_id or task_id)
+    _quietly(lambda: records_of(sender.backend).tasks.started(task_id, name=sender.name, run=run), timeout=_PATIENCE)
+
+
+def mark_task_postrun(task: Any = None, task_id: str = "", **_: Any) -> None:
+    """Put on record that a body ended."""
+    if not task.request.is_eager:
+        _quietly(lambda: records_of(task.backend).tasks.done(task_id), timeout=_PATIENCE)
+
+
+def announce_queues(sender: Any = None, **_: Any) -> None:
+    """Put on record which queues a worker consumes, so that a task in a queue nobody consumes can be told."""
+    queues = [queue.name for queue in sender.task_consumer.queues]
+    _quietly(lambda: records_of(sender.app.backend).cluster.queues_ready(queues), timeout=0)
+
+
+def connect() -> None:
+    """Listen to Celery, for every app in this process."""
+    for signal, receiver in (
+        (signals.before_task_publish, populate_task_info),
+        (signals.task_prerun, update_task_name),
+        (signals.task_postrun, mark_task_postrun),
+        (signals.worker_ready, announce_queues),
+    ):
+        signal.connect(receiver, weak=False, dispatch_uid=f"firexkit.{receiver.__name__}")
+
+
+def get_task_start_time(task_id: str, backend: Any) -> float | None:
+    """Unix time, in seconds, of a task's first start; None when unknown."""
+    with suppress(Exception):  # documented: None on any problem
+        return records_of(backend).tasks.start_time(task_id)
+    return None
+
+
+def get_time_from_task_start(task_id: str, backend: Any) -> float | None:
+    """Seconds since a task's first start; None when unknown."""
+    start = get_task_start_time(task_id, backend)
+    return None if start is None else time.time() - start

@@ -101,8 +101,9 @@ class BagOfGoodies:
     @property
     def origins(self) -> dict[str, Origin]:
         """For each value of the bag, and each parameter left to its default, where it came from."""
-        defaults = dict.fromkeys(self.default_arguments(), DEFAULT)
-        return {**defaults, **self._origins}
+        # An unresolved default reference is a keyword of the function, but not in the bag.
+        left_alone = [*self.default_arguments(), *self.kwargs]
+        return {**dict.fromkeys(left_alone, DEFAULT), **self._origins}
 
     def bound_arguments(self) -> dict[str, Any]:
         """What the function gets, by parameter name; ``**kwargs`` nested under its own name.
@@ -271,7 +272,10 @@ class BagOfGoodies:
         wanted = referenced_name(value)
         if wanted is None or wanted not in self.return_args:
             return False
-        self.return_args[name] = self._follow(value)
+        end = self._follow(value)
+        if end is value:
+            return False
+        self.return_args[name] = end
         self._origins[name] = Origin("reference", wanted)
         return True
 

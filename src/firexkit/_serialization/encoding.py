@@ -143,7 +143,7 @@ class Encoder:
 
     # ── everything else ──────────────────────────────────────────────────────────────────
     def unusual(self, value: object, depth: int) -> Json:
-        """A value of a type in no table: of an allowed class (even one with a ``__json__()``), a relative, or refused."""
+        """A value of a type in no table: an allowed class (even one with ``__json__()``), a relative, or refused."""
         kind = allowed_kind(type(value))
         try:
             return self.instance(kind, value, depth) if kind else _method_for(value)(self, value, depth)

@@ -52,12 +52,12 @@ from firexkit.result.values import (
     results2tuple,
 )
 from firexkit.result.waiting import (
-    WaitLoopCallBack,
     wait_for_any_results,
     wait_for_running_tasks_from_results,
     wait_on_async_results,
     wait_on_async_results_and_maybe_raise,
 )
+from firexkit.result.watch import WaitLoopCallBack
 
 __all__ = [
     "FIREX_AR_REFS_ATTR",

@@ -17,23 +17,21 @@ class WaitOnChainTimeoutError(Exception):
 class ChainException(Exception):
     """A chain did not come to its end."""
 
-
-class _OneTaskError(ChainException):
-    """What errors about one task share: its id, its name, and the text made of them."""
-
     MESSAGE: ClassVar[str] = ""
-    task_id: str | None
-    task_name: str | None
+    task_id: str | None = None
+    task_name: str | None = None
 
     def __str__(self) -> str:
+        if not self.MESSAGE:
+            return super().__str__()
         name = self.task_name or ""
         return f"{self.MESSAGE}{name}[{self.task_id}]" if self.task_id else f"{self.MESSAGE}{name}"
 
 
-class ChainRevokedException(_OneTaskError):
+class ChainRevokedException(ChainException):
     """A member of the chain was revoked."""
 
-    MESSAGE = "The chain has been interrupted by the revocation of microservice "
+    MESSAGE: ClassVar[str] = "The chain has been interrupted by the revocation of microservice "
 
     def __init__(self, task_id: str | None = None, task_name: str | None = None) -> None:
         super().__init__(task_id, task_name)
@@ -45,7 +43,7 @@ class ChainRevokedPreRunException(ChainRevokedException):
     """A member of the chain was revoked before a worker started it."""
 
 
-class ChainInterruptedException(_OneTaskError):
+class ChainInterruptedException(ChainException):
     """A member of the chain failed.
 
     Args:
@@ -55,7 +53,7 @@ class ChainInterruptedException(_OneTaskError):
             serializer made of one, is kept in ``cause_repr``.
     """
 
-    MESSAGE = "The chain has been interrupted by a failure in microservice "
+    MESSAGE: ClassVar[str] = "The chain has been interrupted by a failure in microservice "
 
     def __init__(self, task_id: str | None = None, task_name: str | None = None, cause: Any = None) -> None:
         super().__init__(task_id, task_name, cause)
@@ -78,7 +76,7 @@ class ChainInterruptedByZombieTaskException(ChainInterruptedException):
 class MultipleFailuresException(ChainInterruptedException):
     """Several of the awaited chains failed; ``failures`` holds each one's exception."""
 
-    MESSAGE = "The chain has been interrupted by multiple failing microservices: %s"
+    MESSAGE: ClassVar[str] = "The chain has been interrupted by multiple failing microservices: %s"
 
     def __init__(self, task_ids: Iterable[str] = ("UNKNOWN",)) -> None:
         ids = task_ids if isinstance(task_ids, Sequence) else tuple(task_ids)

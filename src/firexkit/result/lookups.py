@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import current_app
@@ -99,3 +99,21 @@ def mark_queues_ready(*queue_names: str) -> None:
 def was_queue_ready(queue_name: str) -> bool:
     """Whether a worker ever announced this queue."""
     return records_of(current_app.backend).cluster.is_queue_ready(queue_name)
+
+
+def records_of_many(results: Iterable[Any], names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Fields of the records of several tasks by id, in one round trip per backend."""
+    by_app: dict[Any, list[str]] = {}
+    for result in results:
+        by_app.setdefault(getattr(result, "app", None) or current_app, []).append(id_of(result))
+    found: dict[str, dict[str, str]] = {}
+    for app, ids in by_app.items():
+        found.update(zip(ids, patiently(records_of(app.backend).tasks.fields, ids, names), strict=True))
+    return found
+
+
+def body_runs(result: Any) -> bool:
+    """Whether the body of a task started and has not ended."""
+    if get_task_postrun_info(result):
+        return False
+    return _wire.FIELD_ATTEMPT in records_of_many([result], (_wire.FIELD_ATTEMPT,))[id_of(result)]

@@ -19,9 +19,11 @@ from firexkit.result.lookups import (
     id_of,
     records_behind,
 )
+from firexkit.revoke import RevokedRequests
 
 logger = logging.getLogger(__name__)
 
+_SUCCEEDED = "succeeded"
 _POLL = 0.5
 """Seconds between looks at a node whose children are not complete yet."""
 
@@ -94,21 +96,23 @@ def find_unsuccessful_in_chain(result: Any) -> dict[str, list[Any]]:
     members = [result, *parents_of(result)][::-1]
     by_fate: dict[str, list[Any]] = {}
     for index, member in enumerate(members):
-        by_fate.setdefault(_fate(member, failed_before=bool(by_fate), is_first=index == 0), []).append(member)
+        by_fate.setdefault(
+            _fate(member, failed_before=bool(by_fate.keys() - {_SUCCEEDED}), is_first=index == 0), []
+        ).append(member)
     found = create_unsuccessful_result(by_fate.get("failed"), by_fate.get("not_run"))
     if "revoked" in by_fate:
         found["revoked"] = by_fate["revoked"]
     return found
 
 
-def _fate(member: Any, *, failed_before: bool, is_first: bool) -> str:
+def _fate(member: Any, *, broken_before: bool) -> str:
     state = state_of(member)
     if state == REVOKED:
         return "revoked" if _ever_sent(member, state) else "not_run"
     if state == FAILURE:
         # Celery marks what comes after a failure as failed too, though nobody ever sent it.
-        return "not_run" if failed_before and not is_first and not _ever_sent(member, state) else "failed"
-    return "succeeded" if is_result_ready(member) else "not_run"
+        return "not_run" if broken_before and not _ever_sent(member, state) else "failed"
+    return _SUCCEEDED if is_result_ready(member) else "not_run"
 
 
 def _ever_sent(member: Any, state: str) -> bool:
@@ -161,8 +165,10 @@ def _wait_for_children_of(node: Any, deadline: float | None) -> None:
 def _may_still_run(node: Any) -> bool:
     """Whether an unfinished node is worth waiting for: not one that nobody sent, nor one revoked before it ran."""
     records = records_behind(node)
-    if not records.tasks.keeps_history or state_of(node) != PENDING:
+    if state_of(node) != PENDING:
         return True
+    if not records.tasks.keeps_history:
+        return not RevokedRequests.instance().is_revoked(node.id)
     names = (_wire.FIELD_SENT, _wire.FIELD_ATTEMPT, _wire.FIELD_REVOKED)
     (known,) = records.tasks.fields([id_of(node)], names)
     return _wire.FIELD_ATTEMPT in known or (_wire.FIELD_SENT in known and _wire.FIELD_REVOKED not in known)

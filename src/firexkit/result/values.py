@@ -67,7 +67,7 @@ def get_results(
     """
     members = _members(result, parent_id if extract_from_parents else getattr(result, "id", None))
     merged: dict[str, Any] = {}
-    for member, next_member in zip(members, [*members[1:], None], strict=True):
+    for member, next_member in zip(members, [*members[1:], None], strict=False):
         merged.update(_gathered(member, next_member, inputs=not return_keys_only, children=merge_children_results))
     keys = (return_keys,) if isinstance(return_keys, str) else tuple(return_keys or ())
     return results2tuple(merged, keys) if keys and keys != (DYNAMIC_RETURN,) else merged

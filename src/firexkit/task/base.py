@@ -23,11 +23,13 @@ from firexkit._serialization import allow_signature, convert_to_serializable
 from firexkit.bag_of_goodies import BagOfGoodies
 from firexkit.chain import declared_by_decorator
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
-from firexkit.task import banner, cache, flame, logfile, names, once
+from firexkit.task import cache, logfile, names, once
 from firexkit.task.arguments import DictWillNotAllowWrites
+from firexkit.task.banner import completion_banner, start_banner
 from firexkit.task.children import PendingChildStrategy, TaskEnqueueSpec
 from firexkit.task.errors import IllegalTaskNameException, UidNotInjectedInAbog
 from firexkit.task.execution import Execution, TaskContext, execute
+from firexkit.task.flame import CONFIGS_ATTRIBUTE, collapse_op, configs_from_option, flame_entry, shown
 from firexkit.task.publishing import publication
 from firexkit.task.run_records import add_task_result_with_report_to_db
 from firexkit.task.signals import get_task_start_time, get_time_from_task_start
@@ -71,8 +73,8 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         self.from_plugin = False
         innermost = undecorate_func(self.run)
         self._flame_configs = {
-            **getattr(innermost, flame.CONFIGS_ATTRIBUTE, {}),
-            **flame.configs_from_option(self.flame),
+            **getattr(innermost, CONFIGS_ATTRIBUTE, {}),
+            **configs_from_option(self.flame),
         }
         allow_signature(innermost)
         accept_any_arguments(self)
@@ -290,7 +292,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
     def print_precall_header(self, bound_args: Mapping[str, Any], default_bound_args: Mapping[str, Any]) -> None:
         """Log what the task was started with."""
         if logger.isEnabledFor(logging.DEBUG):
-            text = banner.start_banner(self.name, bound_args, default_bound_args, from_plugin=self.from_plugin)
+            text = start_banner(self.name, bound_args, default_bound_args, from_plugin=self.from_plugin)
             logger.debug("%s", text, extra={"label": self.task_label, "span_class": "task_started"})
         if not self.request.called_directly:
             limit, own = self.request_soft_time_limit, self.soft_time_limit
@@ -299,7 +301,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
     def print_postcall_header(self, result: Any) -> None:
         """Log what the task returned."""
         if logger.isEnabledFor(logging.DEBUG):
-            text = banner.completion_banner(self.name, result)
+            text = completion_banner(self.name, result)
             logger.debug("%s", text, extra={"span_class": "task_completed"})
 
     def handle_exception(
@@ -759,7 +761,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             data: values by name.
         """
         configs = self.execution.context.flame_configs
-        if configs and not self.request.called_directly and (entries := flame.shown(configs, data, self)):
+        if configs and not self.request.called_directly and (entries := shown(configs, data, self)):
             self.send_event(_wire.EVENT_FLAME, flame_data=entries)
 
     def update_firex_data(self, **kwargs: Any) -> None:
@@ -768,7 +770,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     def send_firex_html(self, **kwargs: Any) -> None:
         """Show HTML, by key; no config is needed."""
-        self.send_event(_wire.EVENT_FLAME, flame_data={key: flame.flame_entry(html) for key, html in kwargs.items()})
+        self.send_event(_wire.EVENT_FLAME, flame_data={key: flame_entry(html) for key, html in kwargs.items()})
 
     def send_firex_event_raw(self, data: dict[str, Any]) -> None:
         """Send fields of the flame event as they are."""
@@ -777,7 +779,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
     def send_display_collapse(self, task_uuid: str | None = None) -> None:
         """Collapse the current task (default), or collapse the task with the supplied UUID."""
         own = str(self.request.id)
-        entry = flame.flame_entry([flame.collapse_op(own, task_uuid or own)], "object")
+        entry = flame_entry([collapse_op(own, task_uuid or own)], "object")
         self.send_event(_wire.EVENT_FLAME, flame_data={_wire.FLAME_COLLAPSE_KEY: entry})
 
     def has_report_meta(self) -> bool:

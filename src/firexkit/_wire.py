@@ -26,6 +26,8 @@ ENCODED_HEADER: Final = "firexkit_encoded"
 """Message header: the arguments were encoded by us; the value is the version of the encoding."""
 ENCODED_ARGS_OPTION: Final = "firexkit_encoded_args"
 """Signature option of a chain member: how many of its trailing positionals are encoded already."""
+DEPTH_OPTION: Final = "firexkit_depth"
+"""Option of a chain inside a group: how many members stand before it in the chain around."""
 INJECTED_HEADER: Final = "firexkit_injected"
 """Message header: names of the arguments that InjectArgs put there."""
 WIRE_VERSION: Final = 1

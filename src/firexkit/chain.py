@@ -116,6 +116,10 @@ class InjectArgs(Signature):  # type: ignore[misc]  # Celery is untyped
     def __ror__(self, other: Any) -> NoReturn:
         raise TypeError(f"InjectArgs goes before the tasks it is for: InjectArgs(...) | {_name_of(other)}")
 
+    def clone(self, *_args: Any, **_kwargs: Any) -> InjectArgs:
+        """A copy."""
+        return InjectArgs(**self.inject_args)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_inject_args, (self.inject_args,)
 

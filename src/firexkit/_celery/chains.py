@@ -8,7 +8,7 @@ from typing import Any
 from celery.canvas import Signature, _chain, _chord, group
 
 from firexkit._celery.messages import JSON, encoded_keywords, encoded_positionals
-from firexkit._wire import CHAIN_DEPTH, ENCODED_ARGS_OPTION
+from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION
 
 
 def install() -> None:
@@ -21,6 +21,7 @@ def install() -> None:
         self: Any, args: Sequence[Any] | None = None, kwargs: dict[str, Any] | None = None, **options: Any
     ) -> Any:
         app = options.get("app") or self.app
+        options.pop(DEPTH_OPTION, None)
         prepared = _prepared(self, app)
         if prepared.tasks and _serializer(prepared.tasks[0], options, app) == JSON:
             prepared.tasks = [_encoded(member, app) for member in prepared.tasks]
@@ -35,7 +36,9 @@ def install() -> None:
 
     def link_unless_refused(self: Any, other: Any) -> Any:
         # Python asks the right side first only when its type derives from the left side's.
-        return other.__ror__(self) if getattr(other, "heads_a_chain", False) else link(self, other)
+        if not getattr(other, "heads_a_chain", False):
+            return link(self, other)
+        return other.__ror__(self) if self.tasks else other
 
     _chain.run = run_prepared
     _chain.apply = apply_prepared
@@ -46,7 +49,7 @@ def install() -> None:
 def _prepared(chain: Any, app: Any) -> Any:
     """A copy of a chain whose FireX members know how many members come before them."""
     copy = chain.clone()
-    depth, members = 0, []
+    depth, members = copy.options.pop(DEPTH_OPTION, 0), []
     for member in copy.tasks:
         members.append(_stamped(member, depth, app))
         depth += len(member.tasks) if isinstance(member, _chain) else 1
@@ -58,12 +61,20 @@ def _stamped(member: Signature, depth: int, app: Any) -> Signature:
     if isinstance(member, _chain):
         return _replace_tasks(member, [_stamped(inner, depth + at, app) for at, inner in enumerate(member.tasks)])
     if isinstance(member, group | _chord):
-        return _replace_tasks(member, [_stamped(inner, depth, app) for inner in _as_list(member.tasks)])
+        return _replace_tasks(member, [_stamped_in_group(inner, depth, app) for inner in _as_list(member.tasks)])
     if not _is_firex(member, app):
         return member
     # An immutable member gets no previous result from Celery, so it must not look for one.
     member["kwargs"] = {**member.kwargs, CHAIN_DEPTH: 0 if member.immutable else depth}
     return member
+
+
+def _stamped_in_group(member: Signature, depth: int, app: Any) -> Signature:
+    if isinstance(member, _chain):
+        # It is applied, and so prepared, on its own.
+        member["options"] = {**member.options, DEPTH_OPTION: depth}
+        return member
+    return _stamped(member, depth, app)
 
 
 def _encoded(member: Signature, app: Any) -> Signature:

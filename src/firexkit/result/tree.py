@@ -93,12 +93,10 @@ def find_unsuccessful_in_chain(result: Any) -> dict[str, list[Any]]:
     Returns:
         Lists of results in chain order under ``failed``, ``revoked`` and ``not_run``; empty ones are absent.
     """
-    members = [result, *parents_of(result)][::-1]
     by_fate: dict[str, list[Any]] = {}
-    for index, member in enumerate(members):
-        by_fate.setdefault(
-            _fate(member, failed_before=bool(by_fate.keys() - {_SUCCEEDED}), is_first=index == 0), []
-        ).append(member)
+    for member in [result, *parents_of(result)][::-1]:
+        fate = _fate(member, broken_before=bool(by_fate.keys() - {_SUCCEEDED}))
+        by_fate.setdefault(fate, []).append(member)
     found = create_unsuccessful_result(by_fate.get("failed"), by_fate.get("not_run"))
     if "revoked" in by_fate:
         found["revoked"] = by_fate["revoked"]

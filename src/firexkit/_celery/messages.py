@@ -6,7 +6,7 @@ encoded here while the content type stays ``json``. Another serializer gets its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from celery.backends.base import Backend
@@ -16,6 +16,7 @@ from firexkit._wire import (
     ENCODED_ARGS_OPTION,
     ENCODED_HEADER,
     EXCEPTION_EXTRA,
+    RETURN_KEYS_KEY,
     WIRE_VERSION,
 )
 
@@ -38,8 +39,15 @@ def carried(bag: Mapping[str, Any], *, task_name: str) -> Carried:
         WireError: a value can't travel; the text names the task, the key path and the type.
     """
     parcel = Carried(bag)
-    parcel.encoded = encode(dict(bag), where=f"what task {task_name} returned")
+    parcel.encoded = encode(_listed(bag, list), where=f"what task {task_name} returned")
     return parcel
+
+
+def _listed(bag: Any, kind: Callable[[Iterable[str]], Any]) -> Any:
+    """A bag whose names of returns are in another kind of sequence: lists travel as plain JSON, tuples do not."""
+    if not isinstance(bag, dict) or not isinstance(bag.get(RETURN_KEYS_KEY), list | tuple):
+        return bag
+    return {**bag, RETURN_KEYS_KEY: kind(bag[RETURN_KEYS_KEY])}
 
 
 # ── arguments ─────────────────────────────────────────────────────────────────────────────
@@ -154,7 +162,7 @@ def _read_encoded_values() -> None:
         meta = original(self, meta)
         # Celery calls this twice for one meta; a decoded value must not be decoded again.
         if self.serializer == JSON and _DECODED not in meta and "result" in meta:
-            meta["result"] = decode(meta["result"])
+            meta["result"] = _listed(decode(meta["result"]), tuple)
             meta[_DECODED] = True
         return meta
 

@@ -119,12 +119,12 @@ def _settle(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
 
 
 def _settle_one(one: Fetched, tag: str, channel: redis.Channel) -> None:
+    one.message.channel = channel
     if one.request is None:
         channel.qos.restore_by_tag(tag)
     elif one.request.acknowledged:
         channel.qos.ack(tag)
     else:
-        one.message.channel = channel
         channel.qos.append(one.message, tag)
 
 

@@ -12,6 +12,7 @@ from firexkit._celery.tracking import (
 )
 from firexkit._faces import adopt
 from firexkit._wire import FIREX_AR_REFS_ATTR, RETURN_KEYS_KEY, RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
+from firexkit.result import describing
 from firexkit.result.errors import (
     ChainException,
     ChainInterruptedByZombieTaskException,
@@ -110,3 +111,4 @@ __all__ = [
 ]
 
 adopt(__name__, globals(), __all__)
+describing.install()

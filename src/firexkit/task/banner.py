@@ -12,14 +12,13 @@ def banner(text: str, ch: str = "=", length: int = 78, content: str = "") -> str
     """Text framed by two rows.
 
     Args:
-        text: centred in the first row.
+        text: the title, centred below the first row.
         ch: what the rows are made of.
         length: the width; longer lines of the content are wrapped.
-        content: what stands between the rows.
+        content: what stands below the title.
     """
-    title = f" {text} " if text else ""
-    lines = [title.center(length, ch), *_wrapped(content, length), ch * length]
-    return "\n" + "\n".join(lines) + "\n"
+    row = ch * length
+    return "\n".join(["", row, text.center(length), *_wrapped(content, length), row, ""])
 
 
 def _wrapped(content: str, length: int) -> Iterator[str]:
@@ -31,19 +30,14 @@ def _wrapped(content: str, length: int) -> Iterator[str]:
 def start_banner(name: str, bound: Mapping[str, Any], defaults: Mapping[str, Any], *, from_plugin: bool) -> str:
     """What a task was started with."""
     plugin = " (PLUGIN)" if from_plugin else ""
-    lines = _numbered({**bound, **defaults}, defaults)
-    return _framed(f"STARTED: {name}{plugin}", "=", "ARGUMENTS", lines)
+    lines = ["ARGUMENTS", *_numbered({**bound, **defaults}, defaults)]
+    return banner(f"STARTED: {name}{plugin}", length=WIDTH, content="\n".join(lines))
 
 
 def completion_banner(name: str, results: Any) -> str:
     """What a task returned."""
-    lines = _numbered(results) if isinstance(results, Mapping) else [f"  {results!r}"]
-    return _framed(f"COMPLETED: {name}", "*", "RETURNS", lines)
-
-
-def _framed(title: str, ch: str, heading: str, lines: list[str]) -> str:
-    row = ch * WIDTH
-    return "\n".join(["", row, title.center(WIDTH), heading, *lines, row, ""])
+    lines = ["RETURNS", *(_numbered(results) if isinstance(results, Mapping) else [f"  {results!r}"])]
+    return banner(f"COMPLETED: {name}", "*", WIDTH, "\n".join(lines))
 
 
 def _numbered(values: Mapping[str, Any], defaults: Collection[str] = ()) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -15,26 +14,18 @@ from celery.result import AsyncResult
 from celery.utils.threads import LocalStack
 
 from firexkit import _announce, _returns, _wire
-from firexkit._celery.messages import is_encoded, received
-from firexkit._celery.requests import accept_any_arguments
-from firexkit._functions import parameters_of, undecorate, undecorate_func
-from firexkit._returns import ReturnsCodingException
-from firexkit._serialization import allow_signature, convert_to_serializable
+from firexkit._functions import parameters_of
 from firexkit.bag_of_goodies import BagOfGoodies
-from firexkit.chain import declared_by_decorator
-from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
-from firexkit.task import cache, logfile, names, once
+from firexkit.task import cache, declaration, logfile, names, once, telling
 from firexkit.task.arguments import DictWillNotAllowWrites
-from firexkit.task.banner import completion_banner, start_banner
-from firexkit.task.children import PendingChildStrategy, TaskEnqueueSpec
-from firexkit.task.errors import IllegalTaskNameException, UidNotInjectedInAbog
+from firexkit.task.children import PendingChildStrategy, TaskEnqueueSpec, pop_extraction_options
+from firexkit.task.errors import UidNotInjectedInAbog
 from firexkit.task.execution import Execution, TaskContext, execute
-from firexkit.task.flame import CONFIGS_ATTRIBUTE, collapse_op, configs_from_option, flame_entry, shown
+from firexkit.task.flame import collapse_op, flame_entry, shown
 from firexkit.task.publishing import publication
+from firexkit.task.retrying import options_of_retry
 from firexkit.task.run_records import add_task_result_with_report_to_db
 from firexkit.task.signals import get_task_start_time, get_time_from_task_start
-
-logger = logging.getLogger(__name__)
 
 
 def _documented_as_abstract(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,33 +54,15 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     # ── construction and identity ─────────────────────────────────────────────────────────
 
+    sig: inspect.Signature
+    undecorated: Callable[..., Any]
+    return_keys: tuple[str, ...]
+    code_filepath: str | None
+    flame_data_configs: dict[Any, dict[str, Any]]
+    executions: Any
+
     def __init__(self) -> None:
-        self._check_name()
-        self.executions = LocalStack()
-        self.sig = inspect.signature(self.run)
-        self.undecorated = undecorate(self)
-        self.return_keys = self._declared_returns()
-        self.code_filepath = getattr(sys.modules.get(self.__module__), "__file__", None)
-        self.from_plugin = False
-        innermost = undecorate_func(self.run)
-        self._flame_configs = {
-            **getattr(innermost, CONFIGS_ATTRIBUTE, {}),
-            **configs_from_option(self.flame),
-        }
-        allow_signature(innermost)
-        accept_any_arguments(self)
-
-    def _check_name(self) -> None:
-        if self.check_name_for_override_posfix and self.called_as_orig:
-            raise IllegalTaskNameException(
-                f"{self.name}: names that end with {_wire.REPLACEMENT_TASK_NAME_POSTFIX!r} are kept for replaced tasks"
-            )
-
-    def _declared_returns(self) -> tuple[str, ...]:
-        decorated = declared_by_decorator(self.run)
-        if self.returns and decorated:
-            raise ReturnsCodingException(f"{self.name}: give its returns by @returns or by returns=, not by both")
-        return decorated or _returns.declared(self.returns or (), where=str(self.name))
+        declaration.read(self)
 
     @staticmethod
     def strip_orig_from_name(task_name: str) -> str:
@@ -185,11 +158,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     @property
     def execution(self) -> Execution:
-        """The call that runs now in this thread.
-
-        Raises:
-            RuntimeError: the task does not run.
-        """
+        """The call that runs now in this thread; RuntimeError when none does."""
         top: Execution | None = self.executions.top
         if top is None:
             raise RuntimeError(f"{self.name} is not running; its arguments and children exist only while it does")
@@ -224,12 +193,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     @classmethod
     def convert_returns_to_dict(cls, return_keys: Any, result: Any) -> dict[str, Any]:
-        """Pair return keys with returned values.
-
-        Raises:
-            ReturnsCodingException: there are more or fewer values than keys.
-            DyanmicReturnsNotADict: a dynamic value is neither falsy nor a dict.
-        """
+        """Pair return keys with returned values; ReturnsCodingException when they don't fit."""
         return _returns.named_results(return_keys, result, where=str(getattr(cls, "name", None) or cls.__name__))
 
     def convert_results_if_returns_defined_by_task_definition(self, result: Any) -> Any:
@@ -252,26 +216,8 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         """
         bound, defaults = self.bound_args, self.default_bound_args
         if not self.request.called_directly:
-            if self.has_report_meta():
-                self.add_task_result_with_report_to_db()
-            self.send_event(_wire.EVENT_STARTED_INFO, **{**self._start_facts(bound, defaults), **(extra_events or {})})
-            self.send_firex_data(self.abog)
+            telling.tell_start(self, extra_events)
         self.print_precall_header(bound, defaults)
-
-    def _start_facts(self, bound: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-        request = self.request
-        return {
-            "firex_bound_args": convert_to_serializable(bound),
-            "firex_default_bound_args": convert_to_serializable(defaults),
-            "called_as_orig": self.called_as_orig,
-            "long_name": self.name_without_orig,
-            "log_filepath": self.task_log_url,
-            "from_plugin": self.from_plugin,
-            "code_filepath": self.code_filepath,
-            "retries": request.retries,
-            # A root task that is retried is its own parent in Celery's eyes.
-            "task_parent_id": request.parent_id if request.parent_id != request.id else None,
-        }
 
     @_documented_as_abstract
     def post_task_run(self, results: Any, extra_events: dict[str, Any] | None = None) -> None:
@@ -285,24 +231,15 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             results = {key: value for key, value in results.items() if key != _wire.RETURN_KEYS_KEY}
         self.print_postcall_header(results)
         if not self.request.called_directly:
-            told = convert_to_serializable(results)
-            self.send_event(_wire.EVENT_RESULTS, **{"firex_result": told, **(extra_events or {})})
-            self.send_firex_data(self.abog)
+            telling.tell_results(self, results, extra_events)
 
     def print_precall_header(self, bound_args: Mapping[str, Any], default_bound_args: Mapping[str, Any]) -> None:
         """Log what the task was started with."""
-        if logger.isEnabledFor(logging.DEBUG):
-            text = start_banner(self.name, bound_args, default_bound_args, from_plugin=self.from_plugin)
-            logger.debug("%s", text, extra={"label": self.task_label, "span_class": "task_started"})
-        if not self.request.called_directly:
-            limit, own = self.request_soft_time_limit, self.soft_time_limit
-            logger.debug("Soft time limit: %s%s", own if limit is None else limit, " (of the request)" if limit else "")
+        telling.log_start(self, bound_args, default_bound_args)
 
     def print_postcall_header(self, result: Any) -> None:
         """Log what the task returned."""
-        if logger.isEnabledFor(logging.DEBUG):
-            text = completion_banner(self.name, result)
-            logger.debug("%s", text, extra={"span_class": "task_completed"})
+        telling.log_completion(self, result)
 
     def handle_exception(
         self, e: Exception, logging_extra: dict[str, Any] | None = None, raise_exception: bool = True
@@ -314,52 +251,21 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             logging_extra: attributes to add to the log record.
             raise_exception: raise it again.
         """
-        if isinstance(e, ChainInterruptedException | ChainRevokedException):
-            cause_id = getattr(last_causing_chain_interrupted_exception(e), "task_id", None)
-            if cause_id:
-                self.send_event(_wire.EVENT_EXCEPTION_CAUSE, exception_cause_uuid=cause_id)
-        extra = {"span_class": "exception", **(logging_extra or {})}
-        logger.error("%s: %s", type(e).__name__, e, exc_info=e, extra=extra)
+        telling.report_failure(self, e, logging_extra)
         if raise_exception:
             raise e
 
     def retry(self, *args: Any, **kwargs: Any) -> Any:
         """Retry the task, adding it to the back of the queue; parameters are those of Celery's ``Task.retry``.
 
-        The message's own arguments are sent again, so the whole call is repeated.
-
-        Returns:
-            The ``Retry`` exception, with ``throw=False``.
+        The message's own arguments are sent again, so the whole call is repeated. Returns the ``Retry`` exception
+        with ``throw=False``.
 
         Raises:
             celery.exceptions.Retry: to tell the worker that the task was sent again.
             celery.exceptions.MaxRetriesExceededError: no retry is left.
         """
-        options = {**dict(zip(("args", "kwargs", "exc", "throw", "eta", "countdown"), args, strict=False)), **kwargs}
-        if not self.request.called_directly:
-            self._log_retry(options.get("max_retries", self.max_retries))
-            options = self._with_message_of_request(options)
-        return super().retry(**options)
-
-    def _log_retry(self, max_retries: int | None) -> None:
-        done = self.request.retries
-        if done == max_retries:
-            logger.error("%s: all %s attempts failed", self.name, done + 1)
-        else:
-            logger.warning("%s: attempt %s failed; trying again", self.name, done + 1)
-
-    def _with_message_of_request(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Options for a retry whose message is written as the first one was."""
-        use_cache = (self.request.properties or {}).get("use_cache")
-        if use_cache is not None:
-            options.setdefault("use_cache", use_cache)
-        if not is_encoded(self.request):
-            return options
-        if options.get("args") is None and options.get("kwargs") is None:
-            return {**options, _wire.ENCODED_ARGS_OPTION: len(self.request.args or ())}
-        sent_args, sent_kwargs = received(self.request, self.request.args or (), self.request.kwargs or {})
-        given = {name: value for name, value in options.items() if value is not None}
-        return {"args": sent_args, "kwargs": sent_kwargs, **given}
+        return super().retry(**options_of_retry(self, args, kwargs))
 
     # ── sending ───────────────────────────────────────────────────────────────────────────
 
@@ -407,11 +313,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     @property
     def bound_args(self) -> dict[str, Any]:
-        """What was supplied for the function's parameters, by name; ``**kwargs`` under its own name.
-
-        Raises:
-            TypeError: a required argument is missing.
-        """
+        """What was supplied for the parameters, by name; TypeError when a required one is missing."""
         return self.execution.bag.bound_arguments()
 
     @property
@@ -450,11 +352,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             ) from None
 
     def map_args(self, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """What the function would get for these arguments, by parameter name; the task does not run.
-
-        Raises:
-            TypeError: a required argument is missing.
-        """
+        """What the function would get for these arguments, by parameter name; the task does not run."""
         bag = BagOfGoodies(self.sig, args, kwargs, has_returns_from_previous_task=False)
         return {**bag.bound_arguments(), **bag.default_arguments()}
 
@@ -549,7 +447,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         self, enqueue: Callable[..., AsyncResult | None], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[Any, ...] | dict[str, Any]:
         extracted: tuple[Any, ...] | dict[str, Any]
-        extracted = self.execution.children.enqueue_and_extract(enqueue, args, kwargs, **_pop_extraction(kwargs))
+        extracted = self.execution.children.enqueue_and_extract(enqueue, args, kwargs, **pop_extraction_options(kwargs))
         return extracted
 
     def enqueue_child_and_get_results(
@@ -655,12 +553,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         )
 
     def wait_for_children(self, pending_only: bool = True, **kwargs: Any) -> None:
-        """Wait for all enqueued child tasks to run and complete.
-
-        Args:
-            pending_only: only for those that nobody has waited for.
-            **kwargs: of :meth:`wait_for_specific_children`.
-        """
+        """Wait for all enqueued child tasks to run and complete; only those nobody waited for, unless told."""
         self.wait_for_specific_children(
             self.pending_enqueued_children if pending_only else self.enqueued_children, **kwargs
         )
@@ -752,14 +645,10 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     def flame_configs_for_a_run(self) -> dict[Any, dict[str, Any]]:
         """How values are shown, for one call: showing marks some as done."""
-        return {key: dict(config) for key, config in self._flame_configs.items()}
+        return {key: dict(config) for key, config in self.flame_data_configs.items()}
 
     def send_firex_data(self, data: Mapping[str, Any]) -> None:
-        """Show the values that the task's flame configs ask for.
-
-        Args:
-            data: values by name.
-        """
+        """Show the values, given by name, that the task's flame configs ask for."""
         configs = self.execution.context.flame_configs
         if configs and not self.request.called_directly and (entries := shown(configs, data, self)):
             self.send_event(_wire.EVENT_FLAME, flame_data=entries)
@@ -876,21 +765,5 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             )
 
     def add_task_logfile_handler(self) -> list[tuple[logging.Logger, logging.Handler]]:
-        """Log to the task's file, too.
-
-        Returns:
-            The handlers that were added, with their loggers.
-        """
+        """Log to the task's file, too; returns the handlers that were added, with their loggers."""
         return logfile.add_handlers(self.task_logfile) if self.task_logfile else []
-
-
-def _pop_extraction(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of the extraction out of those of the sending."""
-    names_of_options = (
-        "return_keys",
-        "extract_from_children",
-        "extract_task_returns_only",
-        "extract_from_parents",
-        "forget",
-    )
-    return {name: kwargs.pop(name) for name in names_of_options if name in kwargs}

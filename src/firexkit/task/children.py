@@ -53,6 +53,20 @@ class TaskEnqueueSpec:
     enqueue_opts: dict[str, Any] | None = None
 
 
+_EXTRACTION_OPTIONS = (
+    "return_keys",
+    "extract_from_children",
+    "extract_task_returns_only",
+    "extract_from_parents",
+    "forget",
+)
+
+
+def pop_extraction_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of an extraction out of those of the sending."""
+    return {name: options.pop(name) for name in _EXTRACTION_OPTIONS if name in options}
+
+
 class Children:
     """The children that one execution of a task has sent.
 

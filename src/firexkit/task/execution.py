@@ -132,8 +132,7 @@ class Execution:
 
 def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run one call of a task, made by a worker or by whoever calls the task as a function."""
-    outer = task.executions.top
-    is_direct = task.request_stack.top is None or (outer is not None and outer.request is task.request_stack.top)
+    is_direct = _is_direct(task)
     with request_for_direct_call(task, args, kwargs) if is_direct else nullcontext():
         if not is_direct:
             args, kwargs = received(task.request, args, kwargs)
@@ -143,6 +142,12 @@ def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         finally:
             task.executions.pop()
         return _to_store(task, returned)
+
+
+def _is_direct(task: Any) -> bool:
+    """Whether nobody made a request for this call: a worker did, unless the task calls itself from within."""
+    request, outer = task.request_stack.top, task.executions.top
+    return request is None or request.called_directly or (outer is not None and outer.request is request)
 
 
 def _to_store(task: Any, returned: Any) -> Any:

@@ -50,17 +50,19 @@ def populate_task_info(
 
 def update_task_name(sender: Any = None, task_id: str = "", **_: Any) -> None:
     """Put on record that a body begins, under the name that really runs."""
-    request = sender.request
-    if request.is_eager:
-        return
-    run = str(request.root_id or task_id)
-    _quietly(lambda: records_of(sender.backend).tasks.started(task_id, name=sender.name, run=run), timeout=_PATIENCE)
+    run = str(sender.request.root_id or task_id)
+    tasks = records_of(sender.backend).tasks
+    _quietly(lambda: tasks.started(task_id, name=sender.name, run=run), timeout=_patience_of(sender))
 
 
 def mark_task_postrun(task: Any = None, task_id: str = "", **_: Any) -> None:
     """Put on record that a body ended."""
-    if not task.request.is_eager:
-        _quietly(lambda: records_of(task.backend).tasks.done(task_id), timeout=_PATIENCE)
+    _quietly(lambda: records_of(task.backend).tasks.done(task_id), timeout=_patience_of(task))
+
+
+def _patience_of(task: Any) -> float:
+    # A caller that runs the task itself waits for nobody.
+    return 0 if task.request.is_eager else _PATIENCE
 
 
 def announce_queues(sender: Any = None, **_: Any) -> None:

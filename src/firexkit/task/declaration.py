@@ -1,0 +1,52 @@
+"""What a task's definition says, read once when the task is made."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import Any
+
+from celery.utils.threads import LocalStack
+
+from firexkit import _returns
+from firexkit._celery.requests import accept_any_arguments
+from firexkit._functions import undecorate, undecorate_func
+from firexkit._serialization import allow_signature
+from firexkit._wire import REPLACEMENT_TASK_NAME_POSTFIX
+from firexkit.chain import declared_by_decorator
+from firexkit.task.errors import IllegalTaskNameException
+from firexkit.task.flame import CONFIGS_ATTRIBUTE, configs_from_option
+
+
+def read(task: Any) -> None:
+    """Check a task's definition and keep what follows from it on the task.
+
+    Raises:
+        IllegalTaskNameException: the name is kept for replaced tasks.
+        ReturnsCodingException: the returns are declared twice.
+    """
+    _check_name(task)
+    innermost = undecorate_func(task.run)
+    task.executions = LocalStack()
+    task.sig = inspect.signature(task.run)
+    task.undecorated = undecorate(task)
+    task.return_keys = _return_keys(task)
+    task.code_filepath = getattr(sys.modules.get(task.__module__), "__file__", None)
+    task.from_plugin = False
+    task.flame_data_configs = {**getattr(innermost, CONFIGS_ATTRIBUTE, {}), **configs_from_option(task.flame)}
+    allow_signature(innermost)
+    accept_any_arguments(task)
+
+
+def _check_name(task: Any) -> None:
+    if task.check_name_for_override_posfix and task.called_as_orig:
+        raise IllegalTaskNameException(
+            f"{task.name}: names that end with {REPLACEMENT_TASK_NAME_POSTFIX!r} are kept for replaced tasks"
+        )
+
+
+def _return_keys(task: Any) -> tuple[str, ...]:
+    decorated = declared_by_decorator(task.run)
+    if task.returns and decorated:
+        raise _returns.ReturnsCodingException(f"{task.name}: give its returns by @returns or by returns=, not by both")
+    return decorated or _returns.declared(task.returns or (), where=str(task.name))

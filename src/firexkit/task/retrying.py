@@ -1,0 +1,44 @@
+"""A retry repeats the whole call: the message is sent again as it came."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from firexkit._celery.messages import is_encoded, received
+from firexkit._wire import ENCODED_ARGS_OPTION
+
+logger = logging.getLogger(__name__)
+
+_POSITIONAL = ("args", "kwargs", "exc", "throw", "eta", "countdown", "max_retries")
+"""The parameters of Celery's ``Task.retry``, in order."""
+
+
+def options_of_retry(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Options for Celery's ``Task.retry``; the attempt that failed is logged."""
+    options = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
+    if task.request.called_directly:
+        return options
+    _log_attempt(task, options.get("max_retries") or task.max_retries)
+    return _with_message(task.request, options)
+
+
+def _log_attempt(task: Any, max_retries: int | None) -> None:
+    done = task.request.retries
+    if done == max_retries:
+        logger.error("%s: all %s attempts failed", task.name, done + 1)
+    else:
+        logger.warning("%s: attempt %s failed; trying again", task.name, done + 1)
+
+
+def _with_message(request: Any, options: dict[str, Any]) -> dict[str, Any]:
+    use_cache = (request.properties or {}).get("use_cache")
+    if use_cache is not None:
+        options.setdefault("use_cache", use_cache)
+    if not is_encoded(request):
+        return options
+    if options.get("args") is None and options.get("kwargs") is None:
+        return {**options, ENCODED_ARGS_OPTION: len(request.args or ())}
+    args, kwargs = received(request, request.args or (), request.kwargs or {})
+    given = {name: value for name, value in options.items() if value is not None}
+    return {"args": args, "kwargs": kwargs, **given}

@@ -1,0 +1,74 @@
+"""What an execution tells of its start, its results and its failure: to monitors and to the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from firexkit import _wire
+from firexkit._serialization import convert_to_serializable
+from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
+from firexkit.task.banner import completion_banner, start_banner
+
+logger = logging.getLogger(__name__)
+
+Extra = Mapping[str, Any] | None
+
+
+def tell_start(task: Any, extra_events: Extra) -> None:
+    """Tell monitors what a task starts with, and remember it if it makes a report."""
+    if task.has_report_meta():
+        task.add_task_result_with_report_to_db()
+    task.send_event(_wire.EVENT_STARTED_INFO, **{**_start_facts(task), **(extra_events or {})})
+    task.send_firex_data(task.abog)
+
+
+def _start_facts(task: Any) -> dict[str, Any]:
+    request = task.request
+    return {
+        "firex_bound_args": convert_to_serializable(task.bound_args),
+        "firex_default_bound_args": convert_to_serializable(task.default_bound_args),
+        "called_as_orig": task.called_as_orig,
+        "long_name": task.name_without_orig,
+        "log_filepath": task.task_log_url,
+        "from_plugin": task.from_plugin,
+        "code_filepath": task.code_filepath,
+        "retries": request.retries,
+        # A root task that is retried is its own parent in Celery's eyes.
+        "task_parent_id": request.parent_id if request.parent_id != request.id else None,
+    }
+
+
+def tell_results(task: Any, results: Any, extra_events: Extra) -> None:
+    """Tell monitors what a task returned."""
+    task.send_event(_wire.EVENT_RESULTS, **{"firex_result": convert_to_serializable(results), **(extra_events or {})})
+    task.send_firex_data(task.abog)
+
+
+def log_start(task: Any, bound: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Log what a task starts with. Nothing is rendered that nobody reads."""
+    if not logger.isEnabledFor(logging.DEBUG):
+        return
+    text = start_banner(task.name, bound, defaults, from_plugin=task.from_plugin)
+    logger.debug("%s", text, extra={"label": task.task_label, "span_class": "task_started"})
+    if not task.request.called_directly:
+        limit = task.request_soft_time_limit
+        origin = "the task" if limit is None else "the request"
+        logger.debug("Soft time limit of %s: %s", origin, task.soft_time_limit if limit is None else limit)
+
+
+def log_completion(task: Any, results: Any) -> None:
+    """Log what a task returned."""
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug("%s", completion_banner(task.name, results), extra={"span_class": "task_completed"})
+
+
+def report_failure(task: Any, error: Exception, logging_extra: Extra) -> None:
+    """Log a failure, and tell monitors which task it comes from when that is another one."""
+    if isinstance(error, ChainInterruptedException | ChainRevokedException):
+        cause_id = getattr(last_causing_chain_interrupted_exception(error), "task_id", None)
+        if cause_id:
+            task.send_event(_wire.EVENT_EXCEPTION_CAUSE, exception_cause_uuid=cause_id)
+    extra = {"span_class": "exception", **(logging_extra or {})}
+    logger.error("%s: %s", type(error).__name__, error, exc_info=error, extra=extra)

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, wraps
 from typing import Any, NoReturn, cast
 
-from celery.canvas import Signature, _chain, _chord, group
+from celery.canvas import Signature
 from celery.local import PromiseProxy
 from celery.result import AsyncResult
 
 from firexkit import _lazy, _returns
 from firexkit._celery import chains, signature_methods
+from firexkit._celery.chains import is_chain, is_parallel
 from firexkit._functions import get_attr_unwrapped, parameters_of, parse_signature, undecorate, undecorate_func
 from firexkit._returns import ReturnsCodingException, is_dynamic_return
 from firexkit._wire import INJECTED_HEADER, NOT_INHERITED
@@ -137,9 +138,9 @@ def _name_of(sig: Any) -> str:
 
 def _inject(sig: Any, arguments: Mapping[str, Any]) -> None:
     """Put arguments into the first task of ``sig``, into each one when it is a group."""
-    if isinstance(sig, _chain):
+    if is_chain(sig):
         _inject(sig.tasks[0], arguments)
-    elif isinstance(sig, group | _chord):
+    elif is_parallel(sig):
         for member in sig.tasks:
             _inject(member, arguments)
     else:
@@ -235,7 +236,7 @@ def verify_chain_arguments(sig: Any) -> bool:
     """
     findings = _Findings()
     for member in _flattened(sig):
-        if isinstance(member, group | _chord):
+        if is_parallel(member):
             for inner in member.tasks:
                 _verify_alone(inner, findings)
             break
@@ -251,15 +252,15 @@ def verify_chain_arguments(sig: Any) -> bool:
 def _flattened(sig: Any) -> Iterator[Any]:
     if isinstance(sig, InjectArgs):
         raise InvalidChainArgsException(f"{sig!r} stands alone or inside a chain; it belongs before the first task")
-    for member in sig.tasks if isinstance(sig, _chain) else (sig,):
-        yield from _flattened(member) if isinstance(member, _chain | InjectArgs) else (member,)
+    for member in sig.tasks if is_chain(sig) else (sig,):
+        yield from _flattened(member) if is_chain(member) or isinstance(member, InjectArgs) else (member,)
 
 
 def _verify_alone(member: Any, findings: _Findings) -> None:
     """Check a member of a group against what is on offer before the group."""
     offered = set(findings.available)
     for inner in _flattened(member):
-        if isinstance(inner, group | _chord):
+        if is_parallel(inner):
             break
         findings.add(_Step(inner, inner.app.tasks[inner.task]))
     findings.available = offered
@@ -299,7 +300,7 @@ def set_execution_options(sig: Any, **options: Any) -> None:
 
 
 def _tasks_of(sig: Any) -> Iterable[Any]:
-    if not isinstance(sig, _chain):
+    if not is_chain(sig):
         return (sig,)
     return (task for member in sig.tasks for task in _tasks_of(member))
 
@@ -333,7 +334,7 @@ def get_label(sig: Any) -> str:
     """The label of a signature or chain, else the names of its tasks joined with ``|``."""
     if label := sig.options.get("label"):
         return str(label)
-    return "|".join(_name_of(member) for member in (sig.tasks if isinstance(sig, _chain) else (sig,)))
+    return "|".join(_name_of(member) for member in (sig.tasks if is_chain(sig) else (sig,)))
 
 
 def enqueue(

@@ -11,6 +11,16 @@ from firexkit._celery.messages import JSON, encoded_keywords, encoded_positional
 from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION
 
 
+def is_chain(sig: Any) -> bool:
+    """Whether a signature is a chain."""
+    return isinstance(sig, _chain)
+
+
+def is_parallel(sig: Any) -> bool:
+    """Whether a signature is a group or a chord."""
+    return isinstance(sig, group | _chord)
+
+
 def install() -> None:
     """Prepare every chain when it is applied; once per process."""
     if getattr(_chain, "tells_depth", False):
@@ -52,15 +62,15 @@ def _prepared(chain: Any, app: Any) -> Any:
     depth, members = copy.options.pop(DEPTH_OPTION, 0), []
     for member in copy.tasks:
         members.append(_stamped(member, depth, app))
-        depth += len(member.tasks) if isinstance(member, _chain) else 1
+        depth += len(member.tasks) if is_chain(member) else 1
     copy.tasks = members
     return copy
 
 
 def _stamped(member: Signature, depth: int, app: Any) -> Signature:
-    if isinstance(member, _chain):
+    if is_chain(member):
         return _replace_tasks(member, [_stamped(inner, depth + at, app) for at, inner in enumerate(member.tasks)])
-    if isinstance(member, group | _chord):
+    if is_parallel(member):
         return _replace_tasks(member, [_stamped_in_group(inner, depth, app) for inner in _as_list(member.tasks)])
     if not _is_firex(member, app):
         return member
@@ -70,7 +80,7 @@ def _stamped(member: Signature, depth: int, app: Any) -> Signature:
 
 
 def _stamped_in_group(member: Signature, depth: int, app: Any) -> Signature:
-    if isinstance(member, _chain):
+    if is_chain(member):
         # It is applied, and so prepared, on its own.
         member["options"] = {**member.options, DEPTH_OPTION: depth}
         return member
@@ -80,7 +90,7 @@ def _stamped_in_group(member: Signature, depth: int, app: Any) -> Signature:
 def _encoded(member: Signature, app: Any) -> Signature:
     if isinstance(member, _chord):
         member.body = _encoded(member.body, app)
-    if isinstance(member, _chain | group | _chord):
+    if is_chain(member) or is_parallel(member):
         return _replace_tasks(member, [_encoded(inner, app) for inner in _as_list(member.tasks)])
     if _is_firex(member, app) and ENCODED_ARGS_OPTION not in member.options:
         member["options"] = {**member.options, ENCODED_ARGS_OPTION: len(member.args)}

@@ -8,14 +8,17 @@ Celery and kombu, observed with a server killed and started again on its data (d
   by then, so putting messages back raises `AttributeError: 'NoneType' object has no attribute 'hostname'`, which is no
   connection error: the worker exits.
 - Late acknowledgements of tasks that run meanwhile go to the channel that is gone (all versions): the task runs again.
-- Celery 5.6.3 clears the whole timer (`worker/loops.py:131`), also the time limits of running tasks.
+- Celery 5.6.3 clears the whole timer (`worker/loops.py`, `asynloop`), also the time limits of running tasks.
+- Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no time limit, no late
+  acknowledgement, no sign of a lost process.
 
-So we take the messages off the dying channel before Celery cleans up, and settle them once there is a new one.
-Nothing here applies to other brokers.
+So we take the messages off the dying channel before Celery cleans up, settle them once there is a new one, and keep
+what the pool and the timer know of running tasks. Nothing here applies to other brokers.
 """
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +26,7 @@ from functools import cache, partial, wraps
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from celery.concurrency.asynpool import AsynPool
 from celery.worker import loops, state
 from celery.worker.consumer import Consumer, Tasks
 from celery.worker.request import Request
@@ -53,6 +57,8 @@ def install() -> None:
     """Make every worker of this process get over a broker that dies; calling it again does nothing."""
     Consumer.on_connection_error_after_connected = _rescuing(Consumer.on_connection_error_after_connected)
     Tasks.start = _settling(Tasks.start)
+    if "self._cache.clear()" in inspect.getsource(AsynPool.flush):
+        AsynPool.flush = _keeping_running(AsynPool.flush)
 
 
 def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Consumer, Exception], None]:
@@ -78,7 +84,7 @@ def _settling(start: Callable[[Tasks, Consumer], None]) -> Callable[[Tasks, Cons
         start(step, consumer)
         channel = _task_channel(consumer)
         if channel is not None:
-            _settle(_fetched.get(consumer, {}), channel)
+            _settle(_fetched.get(consumer, {}), channel, counted=consumer.hub is not None)
             _spare_time_limits(consumer)
 
     return start_and_settle
@@ -96,7 +102,10 @@ def _tasks_in_pool() -> dict[str, Request]:
 
 
 def _in_pool(task: Request) -> bool:
-    return task._apply_result is not None or task in state.active_requests
+    """Whether it runs or will run without us; what a pool has not begun to send to a process is dropped by Celery."""
+    if task in state.active_requests or task._apply_result is None:
+        return task in state.active_requests
+    return getattr(task._apply_result(), "_write_to", task) is not None
 
 
 def _take_fetched(channel: redis.Channel, in_pool: dict[str, Request]) -> dict[str, Fetched]:
@@ -108,24 +117,35 @@ def _take_fetched(channel: redis.Channel, in_pool: dict[str, Request]) -> dict[s
     return fetched
 
 
-def _settle(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
+def _settle(fetched: dict[str, Fetched], channel: redis.Channel, *, counted: bool) -> None:
     """Give each message what it needs now; one that could not be settled waits for the next connection."""
     if fetched:
         logger.info("The broker is back; %d fetched messages are settled", len(fetched))
     # The latest first: each is put in front, and the oldest was at the front.
     for tag, one in reversed(list(fetched.items())):
-        _settle_one(one, tag, channel)
+        one.message.channel = channel
+        _settle_one(one, tag, channel, counted=counted)
         del fetched[tag]
 
 
-def _settle_one(one: Fetched, tag: str, channel: redis.Channel) -> None:
-    one.message.channel = channel
+def _settle_one(one: Fetched, tag: str, channel: redis.Channel, *, counted: bool) -> None:
     if one.request is None:
         channel.qos.restore_by_tag(tag)
     elif one.request.acknowledged:
         channel.qos.ack(tag)
-    else:
+    elif counted:
+        # A threads pool tells nobody when a result could not be stored: there, counting could fill the prefetch for good.
         channel.qos.append(one.message, tag)
+
+
+def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], None]:
+    @wraps(flush)
+    def flush_but_running(pool: AsynPool) -> None:
+        running = {number: job for number, job in pool._cache.items() if job._accepted or job._write_to}
+        flush(pool)
+        pool._cache.update({number: job for number, job in running.items() if not job.ready()})
+
+    return flush_but_running
 
 
 def _spare_time_limits(consumer: Consumer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ from firexkit._functions import parameters_of
 from firexkit.bag_of_goodies import BagOfGoodies
 from firexkit.task import cache, declaration, logfile, names, once, telling
 from firexkit.task.arguments import DictWillNotAllowWrites
-from firexkit.task.children import PendingChildStrategy, TaskEnqueueSpec, pop_extraction_options
+from firexkit.task.children import Extracted, Keep, PendingChildStrategy, TaskEnqueueSpec, Wait
 from firexkit.task.errors import UidNotInjectedInAbog
 from firexkit.task.execution import Execution, TaskContext, execute
 from firexkit.task.flame import collapse_op, flame_entry, shown
@@ -118,10 +119,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     @property
     def task_label(self) -> str:
-        """The task's id, with the number of the retry if it is one; the name when it does not run.
-
-        Examples: ``8345379a-e536-4566-b5c9-3d515ec5936a``, ``8345379a-e536-4566-b5c9-3d515ec5936a_2``.
-        """
+        """The task's id, with ``_2`` if this is its second retry; the name when it does not run."""
         label = str(self.request.id or self.name)
         return f"{label}_{self.request.retries}" if self.request.retries else label
 
@@ -256,10 +254,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             raise e
 
     def retry(self, *args: Any, **kwargs: Any) -> Any:
-        """Retry the task, adding it to the back of the queue; parameters are those of Celery's ``Task.retry``.
-
-        The message's own arguments are sent again, so the whole call is repeated. Returns the ``Retry`` exception
-        with ``throw=False``.
+        """Send the task's message again; parameters, and what is returned, are those of Celery's ``Task.retry``.
 
         Raises:
             celery.exceptions.Retry: to tell the worker that the task was sent again.
@@ -339,17 +334,11 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
 
     @property
     def uid(self) -> Any:
-        """The run's identity, which whoever started the run put into the bag.
-
-        Raises:
-            UidNotInjectedInAbog: nobody did.
-        """
-        try:
-            return self.abog[_wire.UID]
-        except KeyError:
-            raise UidNotInjectedInAbog(
-                f"{self.name} asks for uid; enqueue it with inject_uid=True, or InjectArgs(uid=...)"
-            ) from None
+        """The run's identity; UidNotInjectedInAbog when nobody put it into the bag."""
+        abog = self.abog
+        if _wire.UID not in abog:
+            raise UidNotInjectedInAbog(f"{self.name} wants uid: enqueue it with inject_uid=True or InjectArgs(uid=...)")
+        return abog[_wire.UID]
 
     def map_args(self, /, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What the function would get for these arguments, by parameter name; the task does not run."""
@@ -419,19 +408,12 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             ChainInterruptedException: with ``block``: it failed.
             ChainRevokedException: with ``block``: it was revoked.
         """
-        return self.execution.children.enqueue(
-            chain,
-            track=add_to_enqueued_children,
-            block=block,
-            raise_on_failure=raise_exception_on_failure,
-            sent=apply_async_epilogue,
-            options=apply_async_options,
-            forget=forget,
-            inject_uid=inject_uid,
-            wait_options=kwargs,
-        )
+        wait = Wait(block, raise_exception_on_failure, forget, kwargs)
+        chain = self.execution.children.with_uid(chain) if inject_uid else chain
+        options = apply_async_options or {}
+        return self.execution.children.enqueue(chain, add_to_enqueued_children, wait, apply_async_epilogue, options)
 
-    def enqueue_child_and_extract(self, *args: Any, **kwargs: Any) -> tuple[Any, ...] | dict[str, Any]:
+    def enqueue_child_and_extract(self, *args: Any, **kwargs: Any) -> Extracted:
         """Apply a chain, and extract results from it.
 
         Args:
@@ -441,14 +423,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         """
         if kwargs.pop("enqueue_once_key", None):
             raise ValueError("enqueue_once_key belongs to enqueue_child_once_and_extract")
-        return self._extracted(self.enqueue_child, args, kwargs)
-
-    def _extracted(
-        self, enqueue: Callable[..., AsyncResult | None], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, ...] | dict[str, Any]:
-        extracted: tuple[Any, ...] | dict[str, Any]
-        extracted = self.execution.children.enqueue_and_extract(enqueue, args, kwargs, **pop_extraction_options(kwargs))
-        return extracted
+        return self.execution.children.enqueue_and_extract(self.enqueue_child, args, kwargs)
 
     def enqueue_child_and_get_results(
         self,
@@ -458,7 +433,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         merge_children_results: bool = False,
         extract_from_parents: bool = True,
         **kwargs: Any,
-    ) -> tuple[Any, ...] | dict[str, Any]:
+    ) -> Extracted:
         """Apply a chain, wait for it, and return its results: :meth:`enqueue_child` followed by ``get_results``.
 
         Args:
@@ -495,9 +470,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         result: AsyncResult | None = once.enqueue_once(self, args, kwargs, key=enqueue_once_key, block=block)
         return result
 
-    def enqueue_child_once_and_extract(
-        self, *args: Any, enqueue_once_key: str, **kwargs: Any
-    ) -> tuple[Any, ...] | dict[str, Any]:
+    def enqueue_child_once_and_extract(self, *args: Any, enqueue_once_key: str, **kwargs: Any) -> Extracted:
         """Apply a chain with a unique key only once per run, and extract results from it.
 
         Args:
@@ -508,20 +481,13 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         if kwargs.pop("extract_from_parents", None):
             raise ValueError("Results of a task enqueued once have no parents to extract from")
 
-        def enqueue(*args: Any, **options: Any) -> AsyncResult | None:
-            return self.enqueue_child_once(*args, enqueue_once_key=enqueue_once_key, **options)
-
-        return self._extracted(enqueue, args, {**kwargs, "extract_from_parents": False})
+        enqueue = partial(self.enqueue_child_once, enqueue_once_key=enqueue_once_key)
+        return self.execution.children.enqueue_and_extract(enqueue, args, {**kwargs, "extract_from_parents": False})
 
     def enqueue_child_from_spec(
         self, task_spec: TaskEnqueueSpec, inject_args: dict[str, Any] | None = None
     ) -> AsyncResult | None:
-        """Schedule the child that a spec describes.
-
-        Args:
-            task_spec: the child; it gets this task's bag if the spec says so.
-            inject_args: arguments that go over those of the bag.
-        """
+        """Schedule the child that a spec describes; ``inject_args`` go over the bag that it may get."""
         return self.execution.children.enqueue_from_spec(task_spec, inject_args)
 
     def enqueue_in_parallel(
@@ -544,13 +510,8 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
         Returns:
             Their results, in the order of ``chains``.
         """
-        return self.execution.children.enqueue_in_parallel(
-            chains,
-            at_once=max_parallel_chains,
-            wait=wait_for_completion,
-            raise_on_failure=raise_exception_on_failure,
-            enqueue_options=kwargs,
-        )
+        wait = Wait(wait_for_completion, raise_exception_on_failure, False, {})
+        return self.execution.children.enqueue_in_parallel(chains, max_parallel_chains, wait, kwargs)
 
     def wait_for_children(self, pending_only: bool = True, **kwargs: Any) -> None:
         """Wait for all enqueued child tasks to run and complete; only those nobody waited for, unless told."""
@@ -561,35 +522,21 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
     def wait_for_specific_children(self, child_results: Any, forget: bool = False, **kwargs: Any) -> None:
         """Wait for the explicitly provided child_results to run and complete.
 
-        Args:
-            child_results: one or several.
-            forget: drop their stored results afterwards.
-            **kwargs: of ``firexkit.result.wait_on_async_results_and_maybe_raise``.
+        With ``forget``, their stored results are dropped afterwards; ``**kwargs`` are those of
+        ``firexkit.result.wait_on_async_results_and_maybe_raise``.
         """
         self.execution.children.wait_for(child_results, forget=forget, **kwargs)
 
     def wait_for_any_children(self, pending_only: bool = True, **kwargs: Any) -> Iterator[AsyncResult]:
-        """Yield each enqueued child as it completes.
-
-        Args:
-            pending_only: only those that nobody has waited for.
-            **kwargs: of ``firexkit.result.wait_for_any_results``.
-        """
+        """Yield each enqueued child as it completes; keywords as for ``firexkit.result.wait_for_any_results``."""
         return self.execution.children.wait_for_any(pending_only=pending_only, **kwargs)
 
     def revoke_child(
         self, result: AsyncResult, terminate: bool = True, wait: bool = False, timeout: float | None = None
     ) -> list[AsyncResult]:
-        """Revoke a child and the unfinished members of its chain.
+        """Revoke a child and the unfinished members of its chain, and return what was revoked.
 
-        Args:
-            result: the child.
-            terminate: end it when it runs already.
-            wait: wait until what ran has ended.
-            timeout: seconds to wait, at most; None for ever.
-
-        Returns:
-            What was revoked.
+        With ``terminate``, what runs already is ended; with ``wait``, it is waited for, ``timeout`` seconds at most.
         """
         return self.execution.children.revoke(result, terminate=terminate, wait=wait, timeout=timeout)
 
@@ -614,13 +561,8 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
             do_not_forget_cache_enabled_tasks_results: keep the subtrees of tasks whose results are cached.
             **kwargs: of ``firexkit.result.forget_chain_results``.
         """
-        self.execution.children.forget(
-            child_result,
-            keep_reports=do_not_forget_report_nodes,
-            keep_once=do_not_forget_enqueue_once_nodes,
-            keep_cached=do_not_forget_cache_enabled_tasks_results,
-            **kwargs,
-        )
+        keep = (do_not_forget_report_nodes, do_not_forget_enqueue_once_nodes, do_not_forget_cache_enabled_tasks_results)
+        self.execution.children.forget(child_result, Keep(*keep), **kwargs)
 
     def forget_specific_children_results(self, child_results: list[AsyncResult], **kwargs: Any) -> None:
         """Forget results for the explicitly provided child_results; keywords as for :meth:`forget_child_result`."""
@@ -634,12 +576,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
     # ── telling ───────────────────────────────────────────────────────────────────────────
 
     def send_event(self, *args: Any, **kwargs: Any) -> None:
-        """Tell monitors something about the task; nothing when it was called as a function.
-
-        Args:
-            *args: the event's type.
-            **kwargs: fields; JSON-able.
-        """
+        """Tell monitors an event of this type, with JSON-able fields; nothing when it was called as a function."""
         if not self.request.called_directly:
             _announce.announce(self, *args, **kwargs)
 
@@ -756,13 +693,7 @@ class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
     def write_task_log_html_header(self) -> None:
         """Begin the task's log page unless it was begun."""
         if self.task_logfile:
-            logfile.write_header(
-                self.task_logfile,
-                title=self.name_without_orig,
-                hostname=str(self.request.hostname),
-                worker_log_url=self.worker_log_url,
-                conf=self.app.conf,
-            )
+            logfile.write_header(self.task_logfile, self)
 
     def add_task_logfile_handler(self) -> list[tuple[logging.Logger, logging.Handler]]:
         """Log to the task's file, too; returns the handlers that were added, with their loggers."""

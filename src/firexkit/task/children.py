@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from celery.canvas import Signature
 from celery.result import AsyncResult
@@ -32,6 +32,9 @@ from firexkit.task.run_records import (
 
 logger = logging.getLogger(__name__)
 
+Extracted = tuple[Any, ...] | dict[str, Any]
+"""Values in the asked order, or all by name."""
+
 PENDING = "pending"
 UNBLOCKED = "unblocked"
 
@@ -53,18 +56,32 @@ class TaskEnqueueSpec:
     enqueue_opts: dict[str, Any] | None = None
 
 
-_EXTRACTION_OPTIONS = (
-    "return_keys",
-    "extract_from_children",
-    "extract_task_returns_only",
-    "extract_from_parents",
-    "forget",
-)
+class Wait(NamedTuple):
+    """Whether and how a sent child is waited for."""
+
+    wanted: bool
+    raises: bool | None
+    forget: bool
+    options: Mapping[str, Any]
 
 
-def pop_extraction_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of an extraction out of those of the sending."""
-    return {name: options.pop(name) for name in _EXTRACTION_OPTIONS if name in options}
+class Keep(NamedTuple):
+    """What forgetting leaves alone: what others still need."""
+
+    reports: bool
+    once: bool
+    cached: bool
+
+
+KEEP_ALL = Keep(reports=True, once=True, cached=True)
+
+_EXTRACTION_DEFAULTS: Final[dict[str, Any]] = {
+    "return_keys": (),
+    "extract_from_children": True,
+    "extract_task_returns_only": False,
+    "extract_from_parents": True,
+    "forget": False,
+}
 
 
 class Children:
@@ -99,72 +116,56 @@ class Children:
 
     # ── sending ───────────────────────────────────────────────────────────────────────────
 
+    def with_uid(self, chain: Any) -> Any:
+        """A chain that gets the task's ``uid``; UidNotInjectedInAbog when the task has none."""
+        return InjectArgs(uid=self._task.uid) | chain
+
     def enqueue(
         self,
         chain: Any,
-        *,
         track: bool,
-        block: bool,
-        raise_on_failure: bool | None,
+        wait: Wait,
         sent: Callable[[AsyncResult], None] | None,
-        options: Mapping[str, Any] | None,
-        forget: bool,
-        inject_uid: bool,
-        wait_options: Mapping[str, Any],
+        options: Mapping[str, Any],
     ) -> AsyncResult | None:
         """Verify and send a chain; wait for it if asked to."""
-        if raise_on_failure is not None and not block:
+        if wait.raises is not None and not wait.wanted:
             raise ValueError("raise_exception_on_failure needs block=True")
         if isinstance(chain, InjectArgs):
             return None
-        if inject_uid:
-            chain = InjectArgs(uid=self._task.uid) | chain
         verify_chain_arguments(chain)
-        result: AsyncResult = chain.apply_async(**(options or {}))
+        result: AsyncResult = chain.apply_async(**options)
         if sent is not None:
             sent(result)
         if track:
             self._states[result] = {"state": PENDING}
-        if block:
-            raising = {} if raise_on_failure is None else {"raise_exception_on_failure": raise_on_failure}
-            self.wait_for([result], forget=forget, **{**wait_options, **raising})
+        if wait.wanted:
+            raising = {} if wait.raises is None else {"raise_exception_on_failure": wait.raises}
+            self.wait_for([result], forget=wait.forget, **{**wait.options, **raising})
         return result
 
     def enqueue_and_extract(
-        self,
-        enqueue: Callable[..., AsyncResult | None],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        *,
-        return_keys: str | tuple[str, ...] = (),
-        extract_from_children: bool = True,
-        extract_task_returns_only: bool = False,
-        extract_from_parents: bool = True,
-        forget: bool = False,
-    ) -> Any:
+        self, enqueue: Callable[..., AsyncResult | None], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Extracted:
         """Send a chain, wait for it, and take out its results; forget them afterwards if asked to."""
-        if not kwargs.pop("block", True):
+        extraction = {name: kwargs.get(name, default) for name, default in _EXTRACTION_DEFAULTS.items()}
+        options = {name: value for name, value in kwargs.items() if name not in extraction}
+        if not options.pop("block", True):
             logger.warning("%s: results are extracted when they are there; block=False is ignored", self._task.name)
-        result = enqueue(*args, block=True, **kwargs)
-        results = get_results(
+        result = enqueue(*args, block=True, **options)
+        results: Extracted = get_results(
             result,
-            return_keys,
-            merge_children_results=extract_from_children,
-            return_keys_only=extract_task_returns_only,
-            extract_from_parents=extract_from_parents,
+            extraction["return_keys"],
+            merge_children_results=extraction["extract_from_children"],
+            return_keys_only=extraction["extract_task_returns_only"],
+            extract_from_parents=extraction["extract_from_parents"],
         )
-        if forget and result is not None:
+        if extraction["forget"] and result is not None:
             self.forget(result)
         return results
 
     def enqueue_in_parallel(
-        self,
-        chains: Iterable[Any],
-        *,
-        at_once: int,
-        wait: bool,
-        raise_on_failure: bool,
-        enqueue_options: Mapping[str, Any],
+        self, chains: Iterable[Any], at_once: int, wait: Wait, options: Mapping[str, Any]
     ) -> list[AsyncResult | None]:
         """Send chains, never more than ``at_once`` of them under way."""
         if at_once < 1:
@@ -173,14 +174,14 @@ class Children:
         under_way: list[AsyncResult] = []
         for chain in chains:
             if len(under_way) >= at_once:
-                ended = next(wait_for_any_results(under_way, raise_exception_on_failure=raise_on_failure))
+                ended = next(wait_for_any_results(under_way, raise_exception_on_failure=bool(wait.raises)))
                 under_way.remove(ended)
             logger.debug("Enqueuing %s", get_label(chain))
-            results.append(self._task.enqueue_child(chain, **enqueue_options))
+            results.append(self._task.enqueue_child(chain, **options))
             under_way.extend(result for result in results[-1:] if result is not None)
-        if wait or raise_on_failure:
+        if wait.wanted or wait.raises:
             sent = [result for result in results if result is not None]
-            self.wait_for(sent, raise_exception_on_failure=raise_on_failure)
+            self.wait_for(sent, raise_exception_on_failure=bool(wait.raises))
         return results
 
     def enqueue_from_spec(self, spec: TaskEnqueueSpec, inject_args: Mapping[str, Any] | None) -> AsyncResult | None:
@@ -249,21 +250,13 @@ class Children:
         revoked = [member for child in self.nonready() for member in self._task.revoke_child(child)]
         wait_for_running_tasks_from_results(revoked)
 
-    def forget(
-        self,
-        result: AsyncResult,
-        *,
-        keep_reports: bool = True,
-        keep_once: bool = True,
-        keep_cached: bool = True,
-        **options: Any,
-    ) -> None:
+    def forget(self, result: AsyncResult, keep: Keep = KEEP_ALL, **options: Any) -> None:
         """Drop the stored results of a child's chain and all below, but what others still need; stop tracking it."""
         db = self._task.app.backend
         skipped = {
-            *(get_current_enqueue_child_once_uids(db) if keep_once else ()),
-            *(get_current_cache_enabled_uids(db) if keep_cached else ()),
+            *(get_current_enqueue_child_once_uids(db) if keep.once else ()),
+            *(get_current_cache_enabled_uids(db) if keep.cached else ()),
         }
-        kept = get_current_reports_uids(db) if keep_reports else set()
+        kept = get_current_reports_uids(db) if keep.reports else set()
         forget_chain_results(result, skip_subtree_nodes=skipped, do_not_forget_nodes=kept, **options)
         self._states.pop(result, None)

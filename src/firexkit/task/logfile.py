@@ -99,28 +99,21 @@ def add_handlers(path: str) -> list[tuple[logging.Logger, logging.Handler]]:
     return added
 
 
-def write_header(path: str, *, title: str, hostname: str, worker_log_url: str | None, conf: Any) -> None:
-    """Begin a task's log page; a retry finds it begun.
-
-    Args:
-        path: the file.
-        title: what the page is about.
-        hostname: the worker's node name.
-        worker_log_url: the worker's own log.
-        conf: the app's configuration.
-    """
+def write_header(path: str, task: Any) -> None:
+    """Begin the log page of the task that runs now; a retry finds it begun."""
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.exists():
         return
-    directory, shared = str(target.parent), conf.get("resources_dir")
+    conf, directory, hostname = task.app.conf, str(target.parent), str(task.request.hostname)
+    shared = conf.get("resources_dir")
     header = firexkit_common.JINJA_ENV.get_template("log_template.html").render(
-        header_main_title=title,
+        header_main_title=task.name_without_orig,
         firex_id=conf.get("uid") or "",
         link_for_logo=conf.get("link_for_logo") or "",
         firex_stylesheet=resources.get_firex_css_filepath(shared, directory) if shared else "",
         logo=resources.get_firex_logo_filepath(shared, directory) if shared else "",
-        worker_log_url=_relative(worker_log_url, directory),
+        worker_log_url=_relative(task.worker_log_url, directory),
         worker_name=hostname,
         worker_hostname=hostname.partition("@")[2],
     )

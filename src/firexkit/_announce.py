@@ -10,11 +10,10 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from celery import Task
-
 from firexkit._celery.patience import is_transient
+from firexkit._celery.types import Task
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Listener = Callable[..., None]
 """Called as ``listener(task, event_type, **fields)`` while the task's request is current."""

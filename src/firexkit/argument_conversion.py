@@ -20,7 +20,7 @@ __all__ = [
     "SingleArgDecorator",
 ]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 ConverterFunction = Callable[[dict[str, Any]], "dict[str, Any] | None"]
 """One step over the arguments: gets them by name, may edit the dict, returns changes or None."""

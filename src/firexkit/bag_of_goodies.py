@@ -16,7 +16,7 @@ from firexkit._wire import INDIRECT_ARG_CHAR, RETURN_KEYS_KEY
 
 __all__ = ["RETURN_KEYS_KEY", "BagOfGoodies", "Origin"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Origin(NamedTuple):
@@ -73,8 +73,9 @@ class BagOfGoodies:
     ) -> None:
         self.sig = sig
         self._parameters = parameters_of(sig)
-        self.varkeyword = self._parameters.keyword_rest is not None
-        self.args = list(args)
+        self.varkeyword: bool = self._parameters.keyword_rest is not None
+        self.args: list[Any] = list(args)
+        self.kwargs: dict[str, Any] = {}
         previous = self._take_previous_result() if has_returns_from_previous_task else {}
         bound = self._bind_positionals(previous)
         passing = self._split_keywords(previous, kwargs, bound)

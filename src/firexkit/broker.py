@@ -20,7 +20,7 @@ from firexkit._wire import (
 
 __all__ = ["handle_broker_timeout", "send_task_instrumentation_event"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, wraps
 from typing import Any, NoReturn, cast
 
-from celery.canvas import Signature
 from celery.local import PromiseProxy
-from celery.result import AsyncResult
 
 from firexkit import _lazy, _returns
 from firexkit._celery import chains, signature_methods
 from firexkit._celery.chains import is_chain, is_parallel
+from firexkit._celery.types import AsyncResult, Signature
 from firexkit._functions import get_attr_unwrapped, parameters_of, parse_signature, undecorate, undecorate_func
 from firexkit._returns import ReturnsCodingException, is_dynamic_return
 from firexkit._wire import INJECTED_HEADER, NOT_INHERITED
@@ -41,7 +40,7 @@ __all__ = [
 ]
 
 # Callers of the reference find the task class here; it stands above this module, so it is looked up when asked for.
-__getattr__ = _lazy.reexport(__name__, {"FireXTask": "firexkit.task"})
+__getattr__: Callable[[str], Any] = _lazy.reexport(__name__, {"FireXTask": "firexkit.task"})
 
 _RETURN_KEYS_ATTRIBUTE = "_decorated_return_keys"
 
@@ -87,7 +86,7 @@ def declared_by_decorator(function: Callable[..., Any]) -> tuple[str, ...] | Non
 # ── injected arguments ────────────────────────────────────────────────────────────────────
 
 
-class InjectArgs(Signature):  # type: ignore[misc]  # Celery is untyped
+class InjectArgs(Signature):
     """Arguments for the head of a chain: ``InjectArgs(uid=1) | first.s() | second.s()``.
 
     They fill gaps only: what the first task was given explicitly stays. They reach the rest of the chain in the bag.
@@ -112,7 +111,8 @@ class InjectArgs(Signature):  # type: ignore[misc]  # Celery is untyped
             return copy
         return NotImplemented
 
-    __ior__ = __or__
+    def __ior__(self, other: Any) -> Any:
+        return self | other
 
     def __ror__(self, other: Any) -> NoReturn:
         raise TypeError(f"InjectArgs goes before the tasks it is for: InjectArgs(...) | {_name_of(other)}")
@@ -200,18 +200,24 @@ class _Findings:
 class _Step:
     """One task of a chain as the check sees it."""
 
-    def __init__(self, sig: Signature, task: Any) -> None:
-        signature = getattr(task, "sig", None) or _signature_of(task.run)
-        parameters = parameters_of(signature)
-        if len(sig.args) > len(parameters.positional) and parameters.rest is None:
-            raise TypeError(f"{task.name} takes {len(parameters.positional)} positional arguments, got {len(sig.args)}")
+    def __init__(self, sig: Signature, *, is_head: bool) -> None:
+        task = sig.app.tasks[sig.task]
+        parameters = parameters_of(getattr(task, "sig", None) or _signature_of(task.run))
+        given = len(sig.args) + (not is_head and _takes_result_as_positional(sig, task))
+        if given > len(parameters.positional) and parameters.rest is None:
+            raise TypeError(f"{task.name} takes {len(parameters.positional)} positional arguments, got {given}")
         self.name: str = task.name
         self.required = parameters.required
-        self.supplied = {*parameters.positional[: len(sig.args)], *sig.kwargs}
+        self.supplied = {*parameters.positional[:given], *sig.kwargs}
         self.by_name = parameters.positional[parameters.positional_only :]
         self.returns = getattr(task, "return_keys", None) or declared_by_decorator(task.run) or ()
         self.is_dynamic = any(is_dynamic_return(key) for key in self.returns)
         self.references = {name: ref for name, value in sig.kwargs.items() if (ref := referenced_name(value))}
+
+
+def _takes_result_as_positional(sig: Signature, task: Any) -> bool:
+    """Whether Celery puts the previous task's result before the task's own arguments, and no bag takes it away."""
+    return not sig.immutable and not getattr(task, "takes_chain_depth", False)
 
 
 _signature_of = lru_cache(maxsize=4096)(inspect.signature)
@@ -235,12 +241,12 @@ def verify_chain_arguments(sig: Any) -> bool:
         celery.exceptions.NotRegistered: a task is unknown to the app of ``sig``.
     """
     findings = _Findings()
-    for member in _flattened(sig):
+    for index, member in enumerate(_flattened(sig)):
         if is_parallel(member):
             for inner in member.tasks:
-                _verify_alone(inner, findings)
+                _verify_alone(inner, findings, is_head=index == 0)
             break
-        step = _Step(member, member.app.tasks[member.task])
+        step = _Step(member, is_head=index == 0)
         findings.add(step)
         if step.is_dynamic:
             break
@@ -256,13 +262,13 @@ def _flattened(sig: Any) -> Iterator[Any]:
         yield from _flattened(member) if is_chain(member) or isinstance(member, InjectArgs) else (member,)
 
 
-def _verify_alone(member: Any, findings: _Findings) -> None:
+def _verify_alone(member: Any, findings: _Findings, *, is_head: bool) -> None:
     """Check a member of a group against what is on offer before the group."""
     offered = set(findings.available)
-    for inner in _flattened(member):
+    for index, inner in enumerate(_flattened(member)):
         if is_parallel(inner):
             break
-        findings.add(_Step(inner, inner.app.tasks[inner.task]))
+        findings.add(_Step(inner, is_head=is_head and index == 0))
     findings.available = offered
 
 
@@ -368,7 +374,7 @@ def enqueue(
     given = {name: value for name, value in options.items() if value is not None}
     chain = self.clone() if given else self
     set_execution_options(chain, **given)
-    results = chain.delay()
+    results: AsyncResult = chain.delay()
     if block:
         wait_on_async_results_and_maybe_raise(results, raise_exception_on_failure, caller_task)
     return results

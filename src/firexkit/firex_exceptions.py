@@ -43,7 +43,7 @@ class FireXCalledProcessError(CalledProcessError):
     def __init__(self, returncode: int, cmd: Command, output: Output = None, stderr: Output = None) -> None:
         super().__init__(returncode, cmd, output, stderr)
         # Exceptions travel as their args, and Python fills those with positional arguments only.
-        self.args = (returncode, cmd, output, stderr)
+        self.args: tuple[object, ...] = (returncode, cmd, output, stderr)
 
     def __str__(self) -> str:
         ending = f"{_command_line(self.cmd)}: {_ending(self.returncode)}"
@@ -62,7 +62,7 @@ class FireXInactivityTimeoutExpired(TimeoutExpired):
 
     def __init__(self, cmd: Command, timeout: float, output: Output = None, stderr: Output = None) -> None:
         super().__init__(cmd, timeout, output, stderr)
-        self.args = (cmd, timeout, output, stderr)
+        self.args: tuple[object, ...] = (cmd, timeout, output, stderr)
 
     def __str__(self) -> str:
         ending = f"{_command_line(self.cmd)}: no console output for {self.timeout:g} seconds"

@@ -11,7 +11,7 @@ from firexkit import _lazy
 
 __all__ = ["get_process_memory_info", "human_readable_bytes", "process_memory_delta", "tracemalloc_compare"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 UNITS: Final = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 

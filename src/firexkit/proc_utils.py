@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["kill_procs_by_name_and_cmdline"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def kill_procs_by_name_and_cmdline(proc_name: str, cmdline_regex_str: str | None = None) -> "list[Process]":

@@ -6,9 +6,9 @@ import datetime
 from typing import Any, ClassVar, Protocol
 
 from celery import current_app
-from celery.result import AsyncResult
 
 from firexkit._celery.control import ask
+from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
 
 __all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result"]
@@ -43,7 +43,7 @@ class RevokedRequests:
     _instance: ClassVar[KnowsRevoked | None] = None
 
     def __init__(self, timer_expiry_secs: float = 60, skip_first_cycle: bool = True) -> None:
-        self.timer_expiry = datetime.timedelta(seconds=timer_expiry_secs)
+        self.timer_expiry: datetime.timedelta = datetime.timedelta(seconds=timer_expiry_secs)
         self.revoked_list: list[str] = []
         self.last_updated: datetime.datetime | None = _utc_now() if skip_first_cycle else None
 

@@ -20,7 +20,7 @@ Event = tuple[str, dict[str, Any]]
 
 
 class App(Celery):
-    """An app whose tasks may be lambdas, which are shorter to write in a test; Celery wants a name for each function."""
+    """An app whose tasks may be lambdas, which a test has room for; Celery alone wants named functions."""
 
     def task(self, *functions: Callable[..., Any], **options: Any) -> Any:
         def register(function: Callable[..., Any]) -> Any:

@@ -195,10 +195,9 @@ def test_a_failed_child_raises_when_waited_for(app, tasks):
 def test_a_failed_child_need_not_raise(app, tasks):
     """With the flag the parent gets the failed result."""
 
-    def body(task):
-        return task.enqueue_child(tasks["bad"].s(), block=True, raise_exception_on_failure=False)
+    options = {"block": True, "raise_exception_on_failure": False}
 
-    assert inside(app, body).state == "FAILURE"
+    assert inside(app, lambda task: task.enqueue_child(tasks["bad"].s(), **options)).state == "FAILURE"
 
 
 def test_a_wait_is_told():
@@ -208,9 +207,9 @@ def test_a_wait_is_told():
     ends = WaitLoopCallBack(lambda: app.backend.store_result(late, {}, "SUCCESS"), 0, {})
 
     def body(task):
+        heard.clear()
         task.wait_for_children()
         task.wait_for_specific_children([])
-        heard.clear()
         task.wait_for_specific_children(app.AsyncResult(late), callbacks=[ends])
         return [name for name, _ in heard]
 
@@ -321,10 +320,9 @@ def test_failures_in_parallel_rise_when_asked(app, tasks, failing, error):
 def test_failures_in_parallel_stay_with_their_results(app, tasks):
     """By default the caller looks at the results."""
 
-    def body(task):
-        return [result.state for result in task.enqueue_in_parallel([tasks["bad"].s(), tasks["one"].s(1)])]
+    results = inside(app, lambda task: task.enqueue_in_parallel([tasks["bad"].s(), tasks["one"].s(1)]))
 
-    assert inside(app, body) == ["FAILURE", "SUCCESS"]
+    assert [result.state for result in results] == ["FAILURE", "SUCCESS"]
 
 
 @pytest.mark.parametrize("at_once", [0, -1])

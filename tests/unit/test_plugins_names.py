@@ -85,6 +85,15 @@ def test_the_overridden_task_is_published_as_orig(app):
     assert next_message(app).headers["task"] == "m.foo_orig"
 
 
+def test_an_overridden_plugin_is_published_as_orig(app):
+    """A plugin that another one overrides keeps its name in the message, too."""
+    _, override = overridden(app)
+    override.orig.from_plugin = True
+    override.orig.apply_async((1,))
+
+    assert next_message(app).headers["task"] == "m.foo_orig"
+
+
 def test_a_plain_task_is_published_under_its_name(app):
     """Without an override the name in the message is the task's."""
     app.task(lambda x: x, shared=False, name="m.plain").apply_async((1,))

@@ -234,18 +234,15 @@ def test_a_task_can_be_collapsed(given, relative_to):
     """The operation collapses this task, or another, from this one."""
     (fields,) = sent(lambda task: task.send_display_collapse(*given))
     data = fields["flame_data"]["_default_display"]
+    (op,) = data["value"]
 
-    assert (data["type"], data["value"]) == (
-        "object",
-        [
-            {
-                "relative_to_nodes": {"type": "task_uuid", "value": relative_to},
-                "source_node": {"type": "task_uuid", "value": "own-id"},
-                "operation": "collapse",
-                "targets": ["self"],
-            }
-        ],
-    )
+    assert data["type"] == "object"
+    assert op == {
+        "relative_to_nodes": {"type": "task_uuid", "value": relative_to},
+        "source_node": {"type": "task_uuid", "value": "own-id"},
+        "operation": "collapse",
+        "targets": ["self"],
+    }
 
 
 @pytest.mark.parametrize(

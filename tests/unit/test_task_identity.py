@@ -29,11 +29,7 @@ def app():
 
 @pytest.fixture
 def twice_orig(app):
-    @app.task(shared=False, name=TWICE_ORIG, check_name_for_override_posfix=False)
-    def foo():
-        return None
-
-    return foo
+    return app.task(lambda: None, shared=False, name=TWICE_ORIG, check_name_for_override_posfix=False)
 
 
 def wrapped(function):
@@ -49,10 +45,7 @@ def wrapped(function):
 
 def test_a_name_that_ends_in_orig_is_refused(app):
     """Checklist 29: a task whose name ends with _orig cannot be made."""
-
-    @app.task(shared=False, name="m.foo_orig")
-    def foo():
-        return None
+    foo = app.task(lambda: None, shared=False, name="m.foo_orig")
 
     with pytest.raises(IllegalTaskNameException, match="foo_orig"):
         foo.name  # noqa: B018 - reading any attribute evaluates the lazy task
@@ -100,15 +93,8 @@ def test_a_task_tells_its_own_names(twice_orig, member, value):
 
 def test_root_orig_follows_orig_to_the_end(app, twice_orig):
     """The very first overridden task is found through every override."""
-
-    @app.task(shared=False, name="p.second")
-    def second():
-        return None
-
-    @app.task(shared=False, name="p.third")
-    def third():
-        return None
-
+    second = app.task(lambda: None, shared=False, name="p.second")
+    third = app.task(lambda: None, shared=False, name="p.third")
     second.orig, third.orig = twice_orig, second
 
     assert third.root_orig.name == TWICE_ORIG
@@ -116,10 +102,7 @@ def test_root_orig_follows_orig_to_the_end(app, twice_orig):
 
 def test_a_task_nobody_overrides_is_its_own_root(app):
     """Without an overridden task the root is the task, and its name is no overridden one's."""
-
-    @app.task(shared=False, name="m.alone")
-    def alone():
-        return None
+    alone = app.task(lambda: None, shared=False, name="m.alone")
 
     assert (alone.root_orig.name, alone.called_as_orig) == ("m.alone", False)
 
@@ -152,11 +135,7 @@ def test_the_soft_time_limit_of_the_request_is_told(twice_orig, timelimit, secon
 
 def test_from_plugin_is_false_until_set(app):
     """The plugin machinery marks the tasks it brings."""
-
-    @app.task(shared=False)
-    def plain():
-        return None
-
+    plain = app.task(lambda: None, shared=False, name="m.plain")
     before = plain.from_plugin
     plain.from_plugin = True
 
@@ -165,10 +144,7 @@ def test_from_plugin_is_false_until_set(app):
 
 def test_the_file_of_the_code_is_told(app):
     """The file that defines the task is known."""
-
-    @app.task(shared=False)
-    def here():
-        return None
+    here = app.task(lambda: None, shared=False, name="m.here")
 
     assert here.code_filepath == __file__
 
@@ -183,10 +159,7 @@ def test_the_file_of_the_code_is_told(app):
 def test_the_returns_option_takes_a_name_or_names(app, option, keys):
     """A str, list, tuple or set names the return values; nothing names none."""
     options = {} if option is None else {"returns": option}
-
-    @app.task(shared=False, **options)
-    def named():
-        return None
+    named = app.task(lambda: None, shared=False, **options, name="m.named")
 
     assert named.return_keys == keys
 
@@ -216,10 +189,7 @@ def test_returns_as_decorator_and_as_option_is_refused(app):
 
 def test_a_name_twice_in_the_returns_option_is_refused(app):
     """A duplicate key is a coding error."""
-
-    @app.task(shared=False, returns=["y", "y"])
-    def twice():
-        return 1, 2
+    twice = app.task(lambda: (1, 2), shared=False, returns=["y", "y"], name="m.twice")
 
     with pytest.raises(ReturnsCodingException):
         twice.return_keys  # noqa: B018 - reading evaluates the lazy task
@@ -227,10 +197,7 @@ def test_a_name_twice_in_the_returns_option_is_refused(app):
 
 def test_the_dynamic_mark_may_stand_twice_in_the_returns_option(app):
     """Two dynamic results are allowed."""
-
-    @app.task(shared=False, returns=[DYNAMIC, DYNAMIC])
-    def twice():
-        return {"a": 1}, {"b": 2}
+    twice = app.task(lambda: ({"a": 1}, {"b": 2}), shared=False, returns=[DYNAMIC, DYNAMIC], name="m.twice")
 
     assert twice() == {"a": 1, "b": 2, RK: ("a", "b")}
 

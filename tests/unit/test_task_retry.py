@@ -2,6 +2,7 @@
 
 import pytest
 from celery.exceptions import MaxRetriesExceededError, Retry
+from celery.signals import task_prerun
 from kombu.utils.uuid import uuid
 
 from firexkit.task import FireXTask, get_task_start_time, get_time_from_task_start
@@ -59,6 +60,15 @@ def test_an_attempt_that_failed_is_logged(retries, level, caplog):
     assert caplog.records[0].levelname == level
 
 
+def test_a_limit_of_zero_makes_the_first_attempt_the_last(caplog):
+    """The limit that the call itself gives is the one that counts, zero too."""
+    task = make_app().task(lambda self: self.retry(max_retries=0), shared=False, name="m.never_again", bind=True)
+    with request_of(task, args=[], kwargs={}), pytest.raises(MaxRetriesExceededError):
+        task()
+
+    assert caplog.records[0].levelname == "ERROR"
+
+
 def test_the_warning_has_the_attempts_number(caplog):
     """The log tells which attempt it was."""
     task = failing(make_app(), max_retries=7)
@@ -80,24 +90,37 @@ def test_a_direct_call_does_not_retry():
         task()
 
 
+def test_a_retry_asks_for_a_child_once_more():
+    """What an attempt enqueues once, the next attempt enqueues again, once."""
+    app, attempts = eager_app(), []
+    child = app.task(lambda: None, shared=False, name="m.child")
+
+    @app.task(bind=True, shared=False, name="m.parent")
+    def parent(self):
+        attempts.append({self.enqueue_child_once(child.s(), enqueue_once_key="k").id for _ in range(2)})
+        if len(attempts) < 2:
+            self.retry(countdown=0)
+
+    parent.apply()
+
+    assert [len(ids) for ids in attempts] == [1, 1]
+    assert attempts[0] != attempts[1]
+
+
 # ── time ─────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_first_start_counts():
-    """Every attempt sees the start of the first, and anyone who knows the id finds it."""
-    app, seen, task_id = eager_app(), [], uuid()
-
-    @app.task(bind=True, shared=False, name="m.timed")
-    def task(self):
-        seen.append((self.start_time(), self.duration()))
-        if self.request.retries < 2:
-            self.retry(countdown=0)
-
-    task.apply(task_id=task_id)
-    start = get_task_start_time(task_id, app.backend)
+    """Every attempt that a worker makes sees the start of the first, and anyone who knows the id finds it."""
+    task, task_id, seen = make_app().task(lambda: None, shared=False, name="m.timed"), uuid(), []
+    for retries in range(3):
+        with request_of(task, id=task_id, retries=retries):
+            task_prerun.send(sender=task, task_id=task_id, task=task, args=(), kwargs={})
+            seen.append((task.start_time(), task.duration()))
+    start = get_task_start_time(task_id, task.backend)
 
     assert [first for first, _ in seen] == [start] * 3
-    assert 0 <= seen[0][1] <= seen[-1][1] <= get_time_from_task_start(task_id, app.backend)
+    assert 0 <= seen[0][1] <= seen[-1][1] <= get_time_from_task_start(task_id, task.backend)
 
 
 @pytest.mark.parametrize("backend", [make_app().backend, object(), None])

@@ -59,7 +59,7 @@ def test_eight_threads_never_mix_their_children(together):
     app = make_app()
     child = app.task(lambda n: n, shared=False, name="m.child")
 
-    @app.task(bind=True, shared=False, name="m.parent", pending_child_strategy=PendingChildStrategy.Continue)
+    @app.task(bind=True, shared=False, pending_child_strategy=PendingChildStrategy.Continue)
     def parent(self, n):
         together.wait()
         sent = self.enqueue_child(child.s(n))
@@ -69,7 +69,6 @@ def test_eight_threads_never_mix_their_children(together):
     answers = in_threads(lambda n: parent.apply((n,), throw=True).get())
 
     assert [answer["children"] for answer in answers] == [[answer["sent"]] for answer in answers]
-    assert len({answer["sent"] for answer in answers}) == THREADS
 
 
 @pytest.mark.timeout(60)

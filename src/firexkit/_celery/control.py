@@ -5,11 +5,12 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
-from celery import Celery, current_app
+from celery import current_app
 
 from firexkit._celery.patience import is_transient
+from firexkit._celery.types import Celery
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 

@@ -10,7 +10,7 @@ from typing import Final, TypeVar, TypeVarTuple
 import redis.exceptions
 from kombu.exceptions import OperationalError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Value = TypeVar("Value")
 Arguments = TypeVarTuple("Arguments")

@@ -84,7 +84,10 @@ def _settling(start: Callable[[Tasks, Consumer], None]) -> Callable[[Tasks, Cons
         start(step, consumer)
         channel = _task_channel(consumer)
         if channel is not None:
-            _settle(_fetched.get(consumer, {}), channel, counted=consumer.hub is not None)
+            fetched = _fetched.get(consumer, {})
+            _move(fetched, channel)
+            consumer.perform_pending_operations()  # acknowledgements that a threads pool had not sent yet
+            _settle(fetched, channel, counted=consumer.hub is not None)
             _spare_time_limits(consumer)
 
     return start_and_settle
@@ -117,13 +120,18 @@ def _take_fetched(channel: redis.Channel, in_pool: dict[str, Request]) -> dict[s
     return fetched
 
 
+def _move(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
+    """Let whoever acknowledges one of them from now on reach the broker."""
+    for one in fetched.values():
+        one.message.channel = channel
+
+
 def _settle(fetched: dict[str, Fetched], channel: redis.Channel, *, counted: bool) -> None:
     """Give each message what it needs now; one that could not be settled waits for the next connection."""
     if fetched:
         logger.info("The broker is back; %d fetched messages are settled", len(fetched))
     # The latest first: each is put in front, and the oldest was at the front.
     for tag, one in reversed(list(fetched.items())):
-        one.message.channel = channel
         _settle_one(one, tag, channel, counted=counted)
         del fetched[tag]
 
@@ -134,7 +142,7 @@ def _settle_one(one: Fetched, tag: str, channel: redis.Channel, *, counted: bool
     elif one.request.acknowledged:
         channel.qos.ack(tag)
     elif counted:
-        # A threads pool tells nobody when a result could not be stored: there, counting could fill the prefetch for good.
+        # A threads pool tells nobody that a result could not be stored: counting could fill the prefetch for good.
         channel.qos.append(one.message, tag)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from celery.canvas import Signature
+from firexkit._celery.types import Signature
 
 
 def install(methods: Mapping[str, Callable[..., Any]]) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery.result import AsyncResult
 from celery.states import FAILURE
 
+from firexkit._celery.types import AsyncResult
 from firexkit._serialization import describe_with
 from firexkit.result.errors import first_non_chain_interrupted_exception
 from firexkit.result.lookups import get_task_name_from_result

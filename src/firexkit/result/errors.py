@@ -61,7 +61,7 @@ class ChainInterruptedException(ChainException):
         self.task_name = task_name
         self.cause_repr: str | None = None
         if isinstance(cause, BaseException):
-            self.__cause__ = cause
+            self.__cause__: BaseException | None = cause
         elif cause is not None:
             self.cause_repr = str(cause)
 
@@ -81,7 +81,7 @@ class MultipleFailuresException(ChainInterruptedException):
     def __init__(self, task_ids: Iterable[str] = ("UNKNOWN",)) -> None:
         ids = task_ids if isinstance(task_ids, Sequence) else tuple(task_ids)
         super().__init__(ids[0] if ids else None)
-        self.args = (ids,)
+        self.args: tuple[Any, ...] = (ids,)
         self.task_ids = ids
         self.failures: list[Exception] = []
 

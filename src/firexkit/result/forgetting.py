@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from celery.result import AsyncResult
-
 from firexkit._celery.states import forget_what_was_read
+from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
 from firexkit.result.lookups import get_result_id
 from firexkit.result.tree import climb_up_until_null_parent, collected, get_all_children

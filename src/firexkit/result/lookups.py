@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from celery import current_app
-from celery.result import AsyncResult
 
 from firexkit import _wire
 from firexkit._celery.patience import patiently
+from firexkit._celery.types import AsyncResult
 from firexkit._records import Records, records_of
 
-ResultId = AsyncResult | str
+ResultId: TypeAlias = AsyncResult | str
 
 
 def get_result_id(r: Any) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from time import monotonic, sleep
 from typing import Any
 
-from celery.result import AsyncResult
 from celery.states import FAILURE, PENDING, REVOKED
 
 from firexkit import _wire
 from firexkit._celery.patience import patiently
+from firexkit._celery.types import AsyncResult
 from firexkit.result.lookups import (
     get_result_id,
     get_result_logging_name,
@@ -21,7 +21,7 @@ from firexkit.result.lookups import (
 )
 from firexkit.revoke import RevokedRequests
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _SUCCEEDED = "succeeded"
 _POLL = 0.5

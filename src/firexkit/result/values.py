@@ -10,7 +10,7 @@ from firexkit._wire import DYNAMIC_RETURN, RETURN_KEYS_KEY
 from firexkit.result.lookups import get_result_logging_name
 from firexkit.result.tree import parents_of
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def get_task_results(results: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from firexkit.result.errors import ChainInterruptedException, ChainRevokedExcept
 from firexkit.result.lookups import body_runs, get_task_postrun_info, get_tasks_names_from_results
 from firexkit.result.watch import Patience, WaitLoopCallBack, Watch, growing_pauses
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @contextmanager

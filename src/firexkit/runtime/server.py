@@ -66,11 +66,11 @@ class Server:
     """
 
     def __init__(self) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="firex-"))
+        self.directory: Path = Path(tempfile.mkdtemp(prefix="firex-"))
         self._password = secrets.token_hex(32)
         self._process: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
-        self.url = f"redis+socket://:{self._password}@{quote(str(self.socket))}?virtual_host=0"
+        self.url: str = f"redis+socket://:{self._password}@{quote(str(self.socket))}?virtual_host=0"
 
     @property
     def socket(self) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 from firexkit._wire import EVENT_INSTRUMENTATION, INSTRUMENTATION_STACK
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class DictWillNotAllowWrites(dict[str, Any]):

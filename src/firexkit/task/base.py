@@ -9,12 +9,10 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from celery import Task
-from celery.canvas import Signature
-from celery.result import AsyncResult
 from celery.utils.threads import LocalStack
 
 from firexkit import _announce, _returns, _wire
+from firexkit._celery.types import AsyncResult, Signature, Task
 from firexkit._functions import parameters_of
 from firexkit.bag_of_goodies import BagOfGoodies
 from firexkit.task import cache, declaration, logfile, names, once, telling
@@ -35,7 +33,7 @@ def _documented_as_abstract(method: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-class FireXTask(Task):  # type: ignore[misc]  # Celery is untyped
+class FireXTask(Task):
     """Task object that facilitates passing of arguments and return values from one task to another, in chains.
 
     Use it as ``task_cls`` of a Celery app, or as ``base`` of a task. Options of ``@app.task`` beside Celery's:

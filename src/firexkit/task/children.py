@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from celery.canvas import Signature
-from celery.result import AsyncResult
-
 from firexkit._celery.states import refresh
+from firexkit._celery.types import AsyncResult, Signature
 from firexkit._wire import NOT_INHERITED
 from firexkit.chain import InjectArgs, get_label, verify_chain_arguments
 from firexkit.result import (
@@ -30,7 +28,7 @@ from firexkit.task.run_records import (
     get_current_reports_uids,
 )
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Extracted = tuple[Any, ...] | dict[str, Any]
 """Values in the asked order, or all by name."""

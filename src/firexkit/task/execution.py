@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from celery.exceptions import Ignore, Reject, Retry
-from celery.result import AsyncResult
 
 from firexkit._celery.messages import carried, header_of, received
 from firexkit._celery.requests import request_for_direct_call
+from firexkit._celery.types import AsyncResult
 from firexkit._wire import CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.task import cache, logfile
 from firexkit.task.children import Children
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _ABSENT: Final = object()
 
@@ -42,9 +42,9 @@ class Execution:
 
     def __init__(self, task: Any) -> None:
         self.task = task
-        self.request = task.request
+        self.request: Any = task.request
         self.context: TaskContext = task.initialize_context()
-        self.children = Children(task, self.context.enqueued_children)
+        self.children: Children = Children(task, self.context.enqueued_children)
         self.cached_from: str | None = None
 
     @property

@@ -15,7 +15,7 @@ from firexkit._functions import undecorate_func
 from firexkit._serialization import convert_to_serializable
 from firexkit._wire import FLAME_COLLAPSE_KEY
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 CONFIGS_ATTRIBUTE = "flame_data_configs"
 FlameConfigs = dict[Any, dict[str, Any]]

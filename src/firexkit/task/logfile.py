@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os.path
 import re
@@ -13,11 +14,12 @@ from typing import Any
 
 from firexkit import firexkit_common, resources
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 CELERY_TASK_LOGGER = "celery.task"
 """Celery's task loggers do not propagate to the root, so a task's file needs a handler on both."""
 
+_LONGEST_NAME = 200
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.@+-]")
 
 
@@ -40,7 +42,11 @@ def directory_of_worker_log() -> str | None:
 
 def file_name(task_name: str, task_id: str) -> str:
     """The name of a task's file; whatever is in a name or an id, no path comes of it."""
-    return _UNSAFE.sub("_", f"{task_name}_{task_id}.html")
+    name = f"{task_name}_{task_id}"
+    safe = _UNSAFE.sub("_", name)[:_LONGEST_NAME]
+    # What had to be changed could be the name of another task's file; a digest keeps them apart.
+    digest = "" if safe == name else "_" + hashlib.sha256(name.encode(errors="replace")).hexdigest()[:16]
+    return f"{safe}{digest}.html"
 
 
 def directory_for(hostname: str | None) -> str | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from time import monotonic, sleep
 from typing import Any
 
-from celery.result import AsyncResult
-
 from firexkit import _wire
+from firexkit._celery.types import AsyncResult
 from firexkit._records import current_run, records_of
 from firexkit.result import WaitOnChainTimeoutError, wait_on_async_results_and_maybe_raise
 
@@ -61,7 +60,7 @@ def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: 
 
 
 def _as_guest(task: Any, kwargs: dict[str, Any], *, key: str, block: bool) -> AsyncResult:
-    result = task.AsyncResult(_id_from_owner(task, key))
+    result: AsyncResult = task.AsyncResult(_id_from_owner(task, key))
     task.send_event(_wire.EVENT_FLAME, **{_wire.ADDITIONAL_CHILDREN: [result.id]})
     if block:
         wanted = {name: value for name, value in kwargs.items() if value is not None}

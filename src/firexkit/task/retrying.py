@@ -8,7 +8,7 @@ from typing import Any
 from firexkit._celery.messages import is_encoded, received
 from firexkit._wire import ENCODED_ARGS_OPTION
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _POSITIONAL = ("args", "kwargs", "exc", "throw", "eta", "countdown", "max_retries")
 """The parameters of Celery's ``Task.retry``, in order."""
@@ -19,7 +19,8 @@ def options_of_retry(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -
     options = {**dict(zip(_POSITIONAL, args, strict=False)), **kwargs}
     if task.request.called_directly:
         return options
-    _log_attempt(task, options.get("max_retries") or task.max_retries)
+    limit = options.get("max_retries")
+    _log_attempt(task, task.max_retries if limit is None else limit)
     return _with_message(task.request, options)
 
 

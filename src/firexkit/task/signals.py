@@ -18,7 +18,7 @@ from firexkit._celery.patience import is_transient, patiently
 from firexkit._records import records_of
 from firexkit.task.publishing import publishing_app
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _PATIENCE = 300.0
 """Seconds a worker keeps trying to write a record."""

@@ -11,7 +11,7 @@ from firexkit._serialization import convert_to_serializable
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.banner import completion_banner, start_banner
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Extra = Mapping[str, Any] | None
 

@@ -1,0 +1,42 @@
+"""Celery's classes as we use them: Celery carries no types, so those that our public names speak of are told here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+
+    class Task:
+        """A Celery task; members that are not listed are Celery's own."""
+
+        name: str
+
+        def __getattr__(self, name: str) -> Any: ...
+        def signature(self, *args: Any, **kwargs: Any) -> Signature: ...
+        def apply_async(self, *args: Any, **kwargs: Any) -> AsyncResult: ...
+        def retry(self, *args: Any, **kwargs: Any) -> Any: ...
+        def send_event(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    class Signature(dict[str, Any]):
+        """A Celery signature; members that are not listed are Celery's own."""
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    class AsyncResult:
+        """A Celery result; members that are not listed are Celery's own."""
+
+        id: str
+        parent: AsyncResult | None
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __setattr__(self, name: str, value: Any) -> None: ...
+        def ready(self) -> bool: ...
+
+    Celery = Any
+else:
+    from celery import Celery
+    from celery.app.task import Task
+    from celery.canvas import Signature
+    from celery.result import AsyncResult
+
+__all__ = ["AsyncResult", "Celery", "Signature", "Task"]

@@ -34,8 +34,8 @@ test: venv ## every test, on the locked Celery, the oldest supported and the new
 bench: venv ## measure, as ratios to plain Celery in the same run
 	$(BIN)/python benchmarks/direct_call.py
 
-docs: venv ## check that the documents name only things that exist
-	$(BIN)/pytest tests/contract -q -k docs
+docs: venv ## write docs/reference.md from the docstrings
+	$(BIN)/python tools/reference.py
 
 wheel: venv ## build the wheel into dist/
 	$(BIN)/python -m build --no-isolation --wheel

@@ -242,6 +242,8 @@ class BagOfGoodies:
     def _move_to_positions(self) -> None:
         """Bind by position what Python does not take by name: positional-only parameters and ``*rest``."""
         positional, rest = self._parameters.positional, self._parameters.rest
+        if not self._parameters.positional_only and rest is None:
+            return
         only = positional[: self._parameters.positional_only]
         needed = max((index + 1 for index, name in enumerate(only) if name in self.kwargs), default=0)
         if rest is not None and rest in self.kwargs:

@@ -129,27 +129,19 @@ def wait_for_any_results(
     poll_max_wait: float = 0.1,
     log_msg: bool = False,  # noqa: ARG001 - documented
     callbacks: Iterable[WaitLoopCallBack] = (),
-    *,
-    raise_exception_on_failure: bool = True,
-    caller_task: Any = None,
-    sleep_between_iterations: float | None = None,
-    check_task_worker_frequency: float = 600,
-    fail_on_worker_failures: int = 3,
-    **_ignored: Any,
+    **kwargs: Any,
 ) -> Iterator[Any]:
     """Yield each result as it ends; the caller may stop after the first.
 
     Args:
         results: one result or several.
         max_wait: seconds for the whole wait; None for ever, 0 to look once.
-        poll_max_wait: seconds between two looks, at most.
+        poll_max_wait: twice the seconds between the first two looks.
         log_msg: documented; a wait of this kind logs nothing of its own.
         callbacks: what to do from time to time meanwhile.
-        raise_exception_on_failure: raise for a result that failed; else it is yielded like the others.
-        caller_task: the task that waits; it is told to monitors as blocked meanwhile.
-        sleep_between_iterations: seconds between two looks at first; half of ``poll_max_wait`` when not given.
-        check_task_worker_frequency: as for :func:`wait_on_async_results`.
-        fail_on_worker_failures: as for :func:`wait_on_async_results`.
+        **kwargs: ``raise_exception_on_failure`` (True): raise for a result that failed, else yield it like the
+            others; ``caller_task``: the task that waits; and as for :func:`wait_on_async_results`:
+            ``sleep_between_iterations``, ``check_task_worker_frequency``, ``fail_on_worker_failures``.
 
     Raises:
         WaitOnChainTimeoutError: ``max_wait`` passed.
@@ -159,11 +151,12 @@ def wait_for_any_results(
     awaited = _as_list(results)
     if not awaited:
         return
-    pause = poll_max_wait / 2 if sleep_between_iterations is None else sleep_between_iterations
-    patience = Patience(max_wait, pause, check_task_worker_frequency, fail_on_worker_failures)
-    with _telling(caller_task) as blocked:
+    given = {name: kwargs[name] for name in Patience._fields if name in kwargs}
+    patience = Patience(**{"sleep_between_iterations": poll_max_wait / 2, **given, "max_wait": max_wait})
+    raising = kwargs.get("raise_exception_on_failure", True)
+    with _telling(kwargs.get("caller_task")) as blocked:
         for result, error in Watch(awaited, patience, callbacks, blocked).settled():
-            if error is not None and (raise_exception_on_failure or isinstance(error, ChainRevokedException)):
+            if error is not None and (raising or isinstance(error, ChainRevokedException)):
                 raise error
             yield result
 

@@ -88,8 +88,11 @@ class Execution:
         )
 
     def _convert(self, *, pre_task: bool) -> None:
+        register = ConverterRegister.get_register(self.task.name)
+        if register is None:
+            return
         bag = self.bag.get_bag()
-        conversion = ConverterRegister.convert_for_task(self.task.name, bag, pre_task=pre_task)
+        conversion = register.run(bag, pre_task=pre_task)
         changes = {name: value for name, value in conversion.values.items() if bag.get(name, _ABSENT) is not value}
         origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
         self.bag.update(changes, origins)

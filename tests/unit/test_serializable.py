@@ -160,7 +160,6 @@ def test_moderately_deep_data_is_jsonable():
         (PurePosixPath("/x"), "PurePosixPath('/x')"),
         (10**30, 10**30),
     ],
-    ids=str,
 )
 def test_the_nearest_thing_that_json_carries(value, converted):
     """The first rule that fits decides; what JSON takes already stays itself, tuples included."""

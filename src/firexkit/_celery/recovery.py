@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from functools import cache, partial, wraps
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from celery.concurrency.asynpool import AsynPool
 from celery.worker import loops, state
@@ -37,19 +37,21 @@ logger: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fetched:
-    """A message that the worker had not acknowledged when its connection broke.
+    """A message whose acknowledgement had not reached the broker when the connection broke.
 
     Attributes:
         message: The message.
-        request: The task it became, if a process or thread of the pool has it; that goes on whatever the broker does.
+        in_pool: Whether a process or thread of the pool has the task; that goes on whatever the broker does.
     """
 
     message: Any
-    request: Request | None
+    in_pool: bool
 
 
 # By consumer and delivery tag. A consumer outlives its connections, its channels do not.
 _fetched: Final[WeakKeyDictionary[Consumer, dict[str, Fetched]]] = WeakKeyDictionary()
+# Messages that the worker is done with. Whether the broker heard that is another question.
+_acknowledged: Final[WeakSet[Any]] = WeakSet()
 
 
 @cache
@@ -57,6 +59,7 @@ def install() -> None:
     """Make every worker of this process get over a broker that dies; calling it again does nothing."""
     Consumer.on_connection_error_after_connected = _rescuing(Consumer.on_connection_error_after_connected)
     Tasks.start = _settling(Tasks.start)
+    Request.acknowledge = _noting(Request.acknowledge)
     if "self._cache.clear()" in inspect.getsource(AsynPool.flush):
         AsynPool.flush = _keeping_running(AsynPool.flush)
 
@@ -67,7 +70,7 @@ def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Cons
         channel = _task_channel(consumer)
         if channel is None:
             return clean_up(consumer, exc)
-        _fetched.setdefault(consumer, {}).update(_take_fetched(channel, _tasks_in_pool()))
+        _fetched.setdefault(consumer, {}).update(_take_fetched(channel, _tags_in_pool()))
         _cancel(consumer.timer, (consumer.apply_eta_task, consumer._limit_post_eta))
         clean_up(consumer, exc)
         # Celery asks for less, as it can't count what runs. We count it: `_settle` gives it to the new channel.
@@ -86,11 +89,25 @@ def _settling(start: Callable[[Tasks, Consumer], None]) -> Callable[[Tasks, Cons
         if channel is not None:
             fetched = _fetched.get(consumer, {})
             _move(fetched, channel)
-            consumer.perform_pending_operations()  # acknowledgements that a threads pool had not sent yet
-            _settle(fetched, channel, counted=consumer.hub is not None)
+            _settle(fetched, channel, counted=_pool_of(consumer) is not None)
             _spare_time_limits(consumer)
 
     return start_and_settle
+
+
+def _noting(acknowledge: Callable[[Request], None]) -> Callable[[Request], None]:
+    @wraps(acknowledge)
+    def acknowledge_and_note(request: Request) -> None:
+        _acknowledged.add(request.message)
+        acknowledge(request)
+
+    return acknowledge_and_note
+
+
+def _pool_of(consumer: Consumer) -> AsynPool | None:
+    """Its pool of processes, if it has one."""
+    pool = getattr(consumer.pool, "_pool", None)
+    return pool if isinstance(pool, AsynPool) else None
 
 
 def _task_channel(consumer: Consumer) -> redis.Channel | None:
@@ -99,9 +116,9 @@ def _task_channel(consumer: Consumer) -> redis.Channel | None:
     return channel if isinstance(channel, redis.Channel) else None
 
 
-def _tasks_in_pool() -> dict[str, Request]:
+def _tags_in_pool() -> set[str]:
     known = {*state.reserved_requests, *state.active_requests}
-    return {task.message.delivery_tag: task for task in known if _in_pool(task)}
+    return {task.message.delivery_tag for task in known if _in_pool(task)}
 
 
 def _in_pool(task: Request) -> bool:
@@ -111,11 +128,11 @@ def _in_pool(task: Request) -> bool:
     return getattr(task._apply_result(), "_write_to", task) is not None
 
 
-def _take_fetched(channel: redis.Channel, in_pool: dict[str, Request]) -> dict[str, Fetched]:
+def _take_fetched(channel: redis.Channel, in_pool: Set[str]) -> dict[str, Fetched]:
     """What the channel has not acknowledged; it forgets that, so that closing it has nothing to put back."""
     channel.qos._flush()
     delivered = channel.qos._delivered
-    fetched = {tag: Fetched(message, in_pool.get(tag)) for tag, message in delivered.items()}
+    fetched = {tag: Fetched(message, tag in in_pool) for tag, message in delivered.items()}
     delivered.clear()
     return fetched
 
@@ -129,21 +146,24 @@ def _move(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
 def _settle(fetched: dict[str, Fetched], channel: redis.Channel, *, counted: bool) -> None:
     """Give each message what it needs now; one that could not be settled waits for the next connection."""
     if fetched:
-        logger.info("The broker is back; %d fetched messages are settled", len(fetched))
+        logger.info("The broker is back; settling %d messages fetched before", len(fetched))
     # The latest first: each is put in front, and the oldest was at the front.
     for tag, one in reversed(list(fetched.items())):
-        _settle_one(one, tag, channel, counted=counted)
-        del fetched[tag]
+        if _is_settled(one, tag, channel, counted=counted):
+            del fetched[tag]
 
 
-def _settle_one(one: Fetched, tag: str, channel: redis.Channel, *, counted: bool) -> None:
-    if one.request is None:
-        channel.qos.restore_by_tag(tag)
-    elif one.request.acknowledged:
+def _is_settled(one: Fetched, tag: str, channel: redis.Channel, *, counted: bool) -> bool:
+    if one.message in _acknowledged:
         channel.qos.ack(tag)
-    elif counted:
-        # A threads pool tells nobody that a result could not be stored: counting could fill the prefetch for good.
+        return True
+    if not one.in_pool:
+        channel.qos.restore_by_tag(tag)
+        return True
+    if counted:
         channel.qos.append(one.message, tag)
+    # A threads pool tells nobody that a result could not be stored: counting could fill the prefetch for good.
+    return counted
 
 
 def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], None]:
@@ -158,13 +178,14 @@ def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], 
 
 def _spare_time_limits(consumer: Consumer) -> None:
     """Where the loop clears the timer after an error, let it clear all but the pool's own entries."""
-    if consumer.hub is not None and "clear" in loops.asynloop.__code__.co_names:
-        consumer.hub.timer.clear = partial(_clear_but_of, consumer.pool, consumer.hub.timer)
+    pool = _pool_of(consumer)
+    if pool is not None and "clear" in loops.asynloop.__code__.co_names:
+        consumer.hub.timer.clear = partial(_clear_but_of, pool, consumer.hub.timer)
 
 
-def _clear_but_of(pool: Any, timer: Any) -> None:
+def _clear_but_of(pool: AsynPool, timer: Any) -> None:
     for entry in _entries(timer):
-        if getattr(entry.fun, "__self__", None) is not pool._pool:
+        if getattr(entry.fun, "__self__", None) is not pool:
             timer.cancel(entry)
 
 

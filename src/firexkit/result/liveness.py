@@ -8,7 +8,7 @@ from typing import Any
 from celery.states import PENDING, RECEIVED, RETRY, STARTED
 
 from firexkit._celery.control import ask
-from firexkit.result.lookups import get_task_queue_from_result, was_queue_ready
+from firexkit.result.lookups import get_task_queue_from_result, records_behind
 from firexkit.result.tree import state_of
 
 _ANSWER_TIME = 5.0
@@ -61,7 +61,7 @@ def _worker_of(result: Any) -> str | None:
 
 def _queued_for_nobody(results: list[Any], patience: float | None) -> list[Any]:
     queues = {result: queue for result in results if (queue := get_task_queue_from_result(result))}
-    announced = {result: queue for result, queue in queues.items() if was_queue_ready(queue)}
+    announced = {result: queue for result, queue in queues.items() if _is_known_queue(result, queue)}
     if not announced:
         return []
     answers = ask(
@@ -72,6 +72,10 @@ def _queued_for_nobody(results: list[Any], patience: float | None) -> list[Any]:
     )
     consumed = {queue["name"] for consumers in (answers or {}).values() for queue in consumers}
     return [result for result, queue in announced.items() if queue not in consumed]
+
+
+def _is_known_queue(result: Any, queue: str) -> bool:
+    return records_behind(result).cluster.is_queue_ready(queue)
 
 
 def _bounded(seconds: float, patience: float | None) -> float:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import _state
+from celery.result import AsyncResult
 
+from firexkit.result import disable_async_result
 from firexkit.runtime.server import Server
 from worker.rig import BACKEND, BROKER, SharedWorkers, Worker
 
@@ -40,6 +43,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 def _running_server() -> Iterator[Server]:
     with _server as server:
         yield server
+        # Celery's results speak to their backend even when they are collected.
+        for thing in gc.get_objects():
+            if isinstance(thing, AsyncResult):
+                disable_async_result(thing)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import current_app, signals
 
+from firexkit import _lazy
 from firexkit._celery.patience import is_transient, patiently
 from firexkit._records import records_of
 from firexkit.task.publishing import publishing_app
@@ -71,12 +72,18 @@ def announce_queues(sender: Any = None, **_: Any) -> None:
     _quietly(lambda: records_of(sender.app.backend).cluster.queues_ready(queues), timeout=0)
 
 
+def mend_worker(**_: Any) -> None:
+    """Let a worker get over the death of its broker; only here, since only workers need Celery's worker modules."""
+    _lazy.module("firexkit._celery.recovery").install()
+
+
 def connect() -> None:
     """Listen to Celery, for every app in this process."""
     for signal, receiver in (
         (signals.before_task_publish, populate_task_info),
         (signals.task_prerun, update_task_name),
         (signals.task_postrun, mark_task_postrun),
+        (signals.worker_init, mend_worker),
         (signals.worker_ready, announce_queues),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=f"firexkit.{receiver.__name__}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from celery.backends.base import Backend
+from celery.backends.redis import RedisBackend
 
 from firexkit._serialization import decode, decode_exception, encode, encode_exception
 from firexkit._wire import (
@@ -123,6 +124,7 @@ def install() -> None:
     _store_encoded_values()
     _store_whole_exceptions()
     _read_encoded_values()
+    _read_encoded_chord_parts()
     Backend.speaks_firexkit = True
 
 
@@ -167,3 +169,14 @@ def _read_encoded_values() -> None:
         return meta
 
     Backend.meta_from_decoded = meta_from_decoded
+
+
+def _read_encoded_chord_parts() -> None:
+    """Redis keeps what the members of a chord returned in a list of its own."""
+    original = RedisBackend._unpack_chord_result
+
+    def unpack_chord_result(self: Any, *args: Any, **kwargs: Any) -> Any:
+        returned = original(self, *args, **kwargs)
+        return _listed(decode(returned), tuple) if self.serializer == JSON else returned
+
+    RedisBackend._unpack_chord_result = unpack_chord_result

@@ -8,8 +8,9 @@ Celery and kombu, observed with a server killed and started again on its data (d
   by then, so putting messages back raises `AttributeError: 'NoneType' object has no attribute 'hostname'`, which is no
   connection error: the worker exits.
 - Late acknowledgements of tasks that run meanwhile go to the channel that is gone (all versions): the task runs again.
-- Celery 5.6.3 clears the whole timer (`worker/loops.py`, `asynloop`), also the time limits of running tasks.
-- Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no time limit, no late
+- Celery 5.3.1 (`worker/consumer/consumer.py:447`) and 5.6.3 (there and in `worker/loops.py`) clear the whole timer, also
+  the time limits of running tasks.
+- Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no late
   acknowledgement, no sign of a lost process.
 
 So we take the messages off the dying channel before Celery cleans up, settle them once there is a new one, and keep
@@ -27,7 +28,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
 from celery.concurrency.asynpool import AsynPool
-from celery.worker import loops, state
+from celery.worker import state
 from celery.worker.consumer import Consumer, Tasks
 from celery.worker.request import Request
 from kombu.transport import redis
@@ -177,9 +178,9 @@ def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], 
 
 
 def _spare_time_limits(consumer: Consumer) -> None:
-    """Where the loop clears the timer after an error, let it clear all but the pool's own entries."""
+    """Celery that clears the timer when the connection breaks leaves the pool's own entries alone."""
     pool = _pool_of(consumer)
-    if pool is not None and "clear" in loops.asynloop.__code__.co_names:
+    if pool is not None:
         consumer.hub.timer.clear = partial(_clear_but_of, pool, consumer.hub.timer)
 
 

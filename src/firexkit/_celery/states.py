@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery.result import AsyncResult
-from celery.states import PENDING
+from celery.states import FAILURE, PENDING, SUCCESS
 
 from firexkit._celery.patience import patiently
 
@@ -25,10 +25,19 @@ def refresh(results: Sequence[Any]) -> dict[str, str]:
         if _can_be_read_together(result):
             unread.setdefault(result.backend, []).append(result)
         else:
-            states[result.id] = str(patiently(getattr, result, "state"))
+            states[result.id] = str(patiently(_state, result))
     for backend, together in unread.items():
         states.update(_read(backend, together))
     return states
+
+
+def _state(result: Any) -> Any:
+    """The state of anything that can be waited for; a group's follows from its members'."""
+    if hasattr(result, "state") or not hasattr(result, "results"):
+        return result.state
+    if not result.ready():
+        return PENDING
+    return FAILURE if result.failed() else SUCCESS
 
 
 def forget_what_was_read(result: AsyncResult) -> None:

@@ -98,7 +98,7 @@ def _gathered(node: Any, next_member: Any, *, inputs: bool, children: bool) -> d
 
 
 def _bag_of(node: Any) -> Mapping[str, Any]:
-    value = node.result if node.successful() else None
+    value = getattr(node, "result", None) if node.successful() else None
     return value if isinstance(value, Mapping) else {}
 
 

@@ -236,7 +236,7 @@ class _Facts:
 
 def _error_of(member: Any, state: str) -> Exception:
     if state == FAILURE:
-        cause = member.result
+        cause = getattr(member, "result", None)  # a group has none
         return ChainInterruptedException(
             id_of(member), get_task_name_from_result(member), cause if isinstance(cause, Exception) else None
         )

@@ -1,0 +1,45 @@
+"""Groups and chords of FireX tasks, with values that plain JSON does not carry."""
+
+from pathlib import Path
+
+from celery import group
+
+from firexkit.chain import returns
+from worker.rig import make_app
+
+app = make_app(__name__, task_cls="firexkit.task:FireXTask")
+
+
+@app.task
+@returns("path")
+def locate(name):
+    return Path("/srv") / name
+
+
+@app.task
+@returns("paths")
+def gather(parts):
+    return [part["path"] for part in parts]
+
+
+@app.task
+@returns("size")
+def measure(path):
+    return len(str(path))
+
+
+@app.task
+def fail(path):
+    raise ValueError(path)
+
+
+@app.task(bind=True, returns=("seen",))
+def parent(self):
+    chain = locate.s("logs") | group(measure.s(), measure.s())
+    results = self.enqueue_child(chain, block=True)
+    return [result.result["size"] for result in results.results]
+
+
+@app.task(bind=True)
+def failing_parent(self):
+    self.enqueue_child(locate.s("logs") | group(measure.s(), fail.s()), block=True)

@@ -1,0 +1,34 @@
+"""Groups and chords behind FireX tasks: members get the bag, bodies get what members returned."""
+
+from pathlib import Path
+
+import pytest
+from celery import chord
+
+from firexkit.result import ChainInterruptedException
+from worker.apps.groups import failing_parent, gather, locate, parent
+
+APP = "worker.apps.groups"
+
+
+def test_a_chord_hands_over_values_that_json_does_not_carry(worker_for):
+    """The body of a chord gets what the members returned, types and all."""
+    worker_for(APP)
+    result = chord([locate.s("a"), locate.s("b")], gather.s()).delay()
+
+    assert sorted(result.get(timeout=20)["paths"]) == [Path("/srv/a"), Path("/srv/b")]
+
+
+def test_members_of_a_group_get_the_bag(worker_for):
+    """A parent may wait for a chain that ends in a group; each member finds its arguments in the bag."""
+    worker_for(APP)
+
+    assert parent.delay().get(timeout=20)["seen"] == [9, 9]
+
+
+def test_a_failed_member_of_a_group_is_told(worker_for):
+    """A group with a member that failed interrupts the chain."""
+    worker_for(APP)
+
+    with pytest.raises(ChainInterruptedException):
+        failing_parent.delay().get(timeout=20)

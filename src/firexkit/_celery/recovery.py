@@ -8,7 +8,7 @@ Celery and kombu, observed with a server killed and started again on its data (d
   by then, so putting messages back raises `AttributeError: 'NoneType' object has no attribute 'hostname'`, which is no
   connection error: the worker exits.
 - Late acknowledgements of tasks that run meanwhile go to the channel that is gone (all versions): the task runs again.
-- Celery 5.3.1 (`worker/consumer/consumer.py:447`) and 5.6.3 (there and in `worker/loops.py`) clear the whole timer, also
+- Celery 5.3.1 (`worker/consumer/consumer.py:447`) and 5.6.3 (`worker/loops.py:126`) clear the whole timer, and with it
   the time limits of running tasks.
 - Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no late
   acknowledgement, no sign of a lost process.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from firexkit import _wire
 from firexkit._records.keys import cache_key, index_key, once_count_key, once_uid_key, reports_key, start_time_key
@@ -30,6 +30,15 @@ class _OnRedis:
         pipe.zremrangebyscore(key, "-inf", time.time())
 
 
+_MARK_IF_KNOWN: Final = """
+if redis.call('exists', KEYS[1]) == 1 then
+    redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
+    if tonumber(ARGV[3]) > 0 then redis.call('expire', KEYS[1], ARGV[3]) end
+end
+"""
+# A task may be forgotten between its result and the end of its body; nothing must bring its record back.
+
+
 class RedisTaskRecords(_OnRedis):
     """A hash and a start time per task."""
 
@@ -50,7 +59,7 @@ class RedisTaskRecords(_OnRedis):
             pipe.execute()
 
     def done(self, task_id: str) -> None:
-        self._write_hash(task_id, {_wire.FIELD_POST_RUN: _wire.POST_RUN_MARK})
+        self._client.eval(_MARK_IF_KNOWN, 1, task_id, _wire.FIELD_POST_RUN, _wire.POST_RUN_MARK, self._expires or 0)
 
     def field(self, task_id: str, name: str) -> str:
         return _text(self._client.hget(task_id, name))

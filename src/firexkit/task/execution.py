@@ -155,8 +155,14 @@ def _is_direct(task: Any) -> bool:
 
 def _to_store(task: Any, returned: Any) -> Any:
     """What Celery gets: the bag, with its encoded form when somebody else will read it."""
-    request = task.request
-    nobody_reads = request.ignore_result and not (request.chain or request.callbacks or request.chord)
-    if request.called_directly or request.is_eager or nobody_reads or not isinstance(returned, dict):
+    if task.request.called_directly or not isinstance(returned, dict) or not _is_read(task):
         return returned
     return carried(returned, task_name=task.name) if task.backend.serializer == "json" else returned
+
+
+def _is_read(task: Any) -> bool:
+    """Whether what the task returns leaves this process."""
+    request = task.request
+    if request.is_eager:
+        return bool(task.store_eager_result)
+    return not request.ignore_result or bool(request.chain or request.callbacks or request.chord)

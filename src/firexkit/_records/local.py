@@ -52,8 +52,9 @@ class LocalTaskRecords(_InProcess):
 
     def plain(self, task_id: str) -> str:
         try:
+            # A courtesy: a backend that has no plain values, or other keys, knows no names.
             value = self._backend.get(task_id)
-        except (AttributeError, NotImplementedError):
+        except (AttributeError, NotImplementedError, TypeError):
             return ""
         return value.decode() if isinstance(value, bytes) else str(value or "")
 

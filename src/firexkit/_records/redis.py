@@ -114,11 +114,7 @@ class RedisRunRecords(_OnRedis):
         return {_text(task_id) for ids in lists for task_id in ids}
 
     def claim_once(self, key: str, run: str) -> bool:
-        count = once_count_key(key, run)
-        with self._client.pipeline() as pipe:
-            pipe.incr(count)
-            self._expire(pipe, count)
-            return int(pipe.execute()[0]) == 1
+        return bool(self._client.set(once_count_key(key, run), 1, nx=True, ex=self._expires))
 
     def release_once(self, key: str, run: str) -> None:
         self._client.delete(once_count_key(key, run))

@@ -72,8 +72,10 @@ def _stored(task: Any, source: str) -> dict[str, Any]:
 
 
 def _may_come(task: Any, source: str) -> bool:
-    """Whether a task that has no result yet is known at all: a forgotten one is not."""
-    return bool(records_of(task.backend).tasks.field(source, _wire.FIELD_NAME))
+    """Whether a result that is not there will be: not that of a forgotten task, nor of one whose body has ended."""
+    names = (_wire.FIELD_NAME, _wire.FIELD_POST_RUN)
+    (known,) = records_of(task.backend).tasks.fields([source], names)
+    return _wire.FIELD_NAME in known and _wire.FIELD_POST_RUN not in known
 
 
 def named_part(bag: Mapping[str, Any]) -> dict[str, Any]:

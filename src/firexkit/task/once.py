@@ -33,9 +33,15 @@ def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, ke
         raise ValueError("raise_exception_on_failure needs block=True")
     retries = task.request.retries or 0
     key = f"{key}_{retries}" if retries else key
-    if records_of(task.app.backend).runs.claim_once(key, current_run()):
-        return _as_owner(task, args, kwargs, key=key, block=block)
-    return _as_guest(task, kwargs, key=key, block=block)
+    runs, run, deadline = records_of(task.app.backend).runs, current_run(), monotonic() + _PATIENCE
+    # An owner that could not send gives the key back, so it is asked for again until an id is there.
+    while not runs.claim_once(key, run):
+        if uid := runs.once_uid(key, run):
+            return _as_guest(task, uid, kwargs, block=block)
+        if monotonic() > deadline:
+            raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
+        sleep(_POLL)
+    return _as_owner(task, args, kwargs, key=key, block=block)
 
 
 def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
@@ -59,19 +65,10 @@ def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: 
     return result
 
 
-def _as_guest(task: Any, kwargs: dict[str, Any], *, key: str, block: bool) -> AsyncResult:
-    result: AsyncResult = task.AsyncResult(_id_from_owner(task, key))
+def _as_guest(task: Any, uid: str, kwargs: dict[str, Any], *, block: bool) -> AsyncResult:
+    result: AsyncResult = task.AsyncResult(uid)
     task.send_event(_wire.EVENT_FLAME, **{_wire.ADDITIONAL_CHILDREN: [result.id]})
     if block:
         wanted = {name: value for name, value in kwargs.items() if value is not None}
         wait_on_async_results_and_maybe_raise(result, caller_task=task, **wanted)
     return result
-
-
-def _id_from_owner(task: Any, key: str) -> str:
-    runs, run, deadline = records_of(task.app.backend).runs, current_run(), monotonic() + _PATIENCE
-    while not (uid := runs.once_uid(key, run)):
-        if monotonic() > deadline:
-            raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
-        sleep(_POLL)
-    return uid

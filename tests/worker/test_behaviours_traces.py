@@ -1,0 +1,122 @@
+"""What tasks leave behind: log files only beside a worker's own, keys that expire or can be forgotten, no scans."""
+
+import pytest
+
+from firexkit.result import forget_chain_results
+from worker.apps import behaviours as tasks
+from worker.apps.behaviours import say
+from worker.rig import Worker, wait_until
+
+APP = "worker.apps.behaviours"
+OWN_QUEUE = f"{APP}.logged"
+DAY = 24 * 3600
+KEYS_OF_WORKERS = (b"_kombu.", b"unacked")
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(scope="module", params=["prefork", "threads"])
+def pool(request):
+    return request.param
+
+
+@pytest.fixture
+def worker(worker_for, pool):
+    return worker_for(APP, pool=pool, concurrency=4)
+
+
+@pytest.fixture
+def client(server):
+    with server.client() as client:
+        yield client
+
+
+def keys_of(client):
+    """All keys but those of the workers themselves."""
+    return {key.decode() for key in client.keys("*") if not key.startswith(KEYS_OF_WORKERS)}
+
+
+# ── log files ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def logging_worker(server, pool, tmp_path):
+    log = tmp_path / "main.log"
+    worker = Worker(APP, tmp_path, pool=pool, concurrency=2, options=("--logfile", str(log), "-Q", OWN_QUEUE))
+    worker.log = log
+    yield worker.start()
+    worker.kill()
+
+
+def test_a_worker_with_a_log_file_gets_one_for_each_task(logging_worker):
+    """The page of a task stands under the worker's name beside the worker's log, and tells what the task logged."""
+    result = tasks.tell_surroundings.apply_async(queue=OWN_QUEUE)
+    page, url, log, log_url, directory = result.get(timeout=10)["told"]["paths"]
+    directory_expected = logging_worker.log.parent / logging_worker.name
+    expected = directory_expected / f"{tasks.tell_surroundings.name}_{result.id}.html"
+
+    assert page == url == str(expected)
+    assert (log, log_url) == (str(logging_worker.log), f"{logging_worker.log}#{result.id}")
+    assert directory == str(directory_expected)
+    assert "a line of its own" in expected.read_text()
+    assert list(directory_expected.iterdir()) == [expected]
+
+
+def test_a_worker_without_a_log_file_writes_none(worker):
+    """Nothing is written beside the output of a worker that logs to its terminal."""
+    tasks.mix.delay(1, 2).get(timeout=10)
+
+    assert not list(worker.log.parent.rglob("*.html"))
+
+
+# ── keys ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_forgetting_a_child_removes_all_its_keys(worker):
+    """A chain with children leaves as many keys as there were before it."""
+    bag = tasks.forget_tree.delay().get(timeout=10)
+
+    assert len(bag["sent"]) == 4 * 3  # three tasks and a child: a result, a record and a start time each
+    assert bag["left"] == []
+
+
+def test_forgetting_a_child_whose_process_has_not_finished(worker, client):
+    """What the child's process still writes when its result is there and forgotten does not stay."""
+    child_id = tasks.forget_lingering.delay("k").get(timeout=10)["left"]
+    wait_until(lambda: not client.exists("k.leave"), what="the child's process to go on")
+    tasks.mix.delay(1, 2).get(timeout=10)
+    tasks.mix.delay(1, 2).get(timeout=10)
+
+    assert not [key for key in keys_of(client) if child_id in key]
+
+
+def test_forgetting_from_outside_removes_all_keys_of_a_run(worker, client):
+    """Whoever started a run can remove every key that it made, but the results kept for later callers."""
+    before = keys_of(client)
+    result = (tasks.mix.s(1, 2) | tasks.nest.s(levels=3) | tasks.frame.s("@violet")).delay()
+    result.get(timeout=10)
+    wait_until(lambda: client.hget(result.id, "TASK_POST_RUN"), what="end of the last process")
+    forget_chain_results(result)
+
+    assert keys_of(client) == before
+
+
+def test_all_keys_of_tasks_expire(worker, client):
+    """With Celery's default, no key of a task, of a run, of once or of the cache stays for longer than a day."""
+    before = keys_of(client)
+    tasks.use_everything.delay("once").get(timeout=10)
+    say("mine")
+    made = keys_of(client) - before - {"mine", "once.ran", "once.company"}
+
+    assert {client.ttl(key) for key in made} <= set(range(DAY - 60, DAY + 1))
+    assert len(made) > 8
+
+
+def test_nobody_scans_the_keys(worker, client):
+    """Once, cache, children and forgetting need no command that walks over all keys."""
+    client.config_resetstat()
+    tasks.use_everything.delay("once").get(timeout=10)
+    used = {name.removeprefix("cmdstat_") for name in client.info("commandstats")}
+
+    assert "hset" in used
+    assert not used & {"keys", "scan", "randomkey", "dbsize", "sort"}

@@ -1,0 +1,77 @@
+"""A child whose pool process is killed: whoever waits for it learns that, with the cause, in seconds."""
+
+import os
+import signal
+from time import monotonic
+
+import pytest
+from billiard.exceptions import WorkerLostError
+
+from firexkit.result import ChainInterruptedException
+from worker.apps import lost as tasks
+from worker.apps.lost import app
+from worker.rig import Worker
+
+SECONDS = 15
+"""Celery notices a lost process within about two seconds; the rest is for a busy machine."""
+
+pytestmark = pytest.mark.timeout(60)
+WAYS = [
+    tasks.blocking,
+    tasks.waiting_for_all,
+    tasks.waiting_for_any,
+    tasks.parallel,
+    tasks.throttled,
+    tasks.extracting,
+    tasks.once_as_guest,
+    tasks.last_of_chain,
+]
+
+
+@pytest.fixture(scope="module")
+def fates(request, tmp_path_factory):
+    """How each parent ended, by its name; all of them wait at the same time, and all children are killed together."""
+    request.getfixturevalue("_running_server")
+    worker = Worker("worker.apps.lost", tmp_path_factory.mktemp("lost"), concurrency=2 * len(WAYS) + 2).start()
+    results = {parent.name: parent.delay(parent.name) for parent in [*WAYS, tasks.at_its_end]}
+    for key in results:
+        kill_process_of_child(key)
+    deadline = monotonic() + SECONDS
+    ends = {name: result.get(timeout=deadline - monotonic(), propagate=False) for name, result in results.items()}
+    yield ends
+    worker.kill()
+
+
+def kill_process_of_child(key):
+    """SIGKILL for the process that runs the child."""
+    heard = app.backend.client.blpop(key, timeout=10)
+    assert heard, "no child began"
+    os.kill(int(heard[1]), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("parent", WAYS, ids=lambda task: task.name.rsplit(".", 1)[-1])
+def test_a_wait_for_a_lost_child_ends(fates, parent):
+    """The parent fails with the documented exception, caused by what Celery says of the lost process."""
+    failure = fates[parent.name]
+
+    assert type(failure) is ChainInterruptedException
+    assert isinstance(failure.__cause__, WorkerLostError)
+    assert "SIGKILL" in str(failure.__cause__)
+    assert failure.task_name == tasks.linger.name
+
+
+def test_a_parent_outlives_a_lost_child_that_it_did_not_wait_for(fates):
+    """The implicit wait at the end of a parent ends too, and the parent has succeeded."""
+    assert fates[tasks.at_its_end.name] == {"key": tasks.at_its_end.name}
+
+
+def test_the_worker_goes_on(worker_for):
+    """The lost process is replaced, and the next child is served."""
+    worker_for("worker.apps.lost", pool="prefork", concurrency=2)
+    first = tasks.blocking.delay("first")
+    kill_process_of_child("first")
+    with pytest.raises(ChainInterruptedException):
+        first.get(timeout=SECONDS)
+    tasks.blocking.delay("second")
+
+    assert app.backend.client.blpop("second", timeout=10)

@@ -33,7 +33,7 @@ def task_of(body, base=RecordingTask):
     """A task that does what the body does; `sent` has the events it sent."""
     app = Celery("patience", broker="memory://", backend="cache+memory://", set_as_current=False)
 
-    @app.task(base=base, sent=[])
+    @app.task(base=base, sent=[], shared=False)
     def task():
         return body()
 

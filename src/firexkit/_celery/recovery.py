@@ -7,7 +7,9 @@ Celery and kombu, observed with a server killed and started again on its data (d
 - Celery 5.7.0 closes the connection a second time (`worker/consumer/consumer.py:487`). The channel has lost its address
   by then, so putting messages back raises `AttributeError: 'NoneType' object has no attribute 'hostname'`, which is no
   connection error: the worker exits.
-- Late acknowledgements of tasks that run meanwhile go to the channel that is gone (all versions): the task runs again.
+- kombu 5.7.0 takes a message off its queue and writes it into `unacked` in a second step (`transport/redis.py`,
+  `_brpop_read`, `QoS.append`). When the broker dies in between, the message is nowhere but in the worker's memory.
+- A message keeps the channel it came by, so its late acknowledgement goes to one that is closed (all versions).
 - Celery 5.3.1 (`worker/consumer/consumer.py:447`) and 5.6.3 (`worker/loops.py:126`) clear the whole timer, and with it
   the time limits of running tasks.
 - Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no late
@@ -43,14 +45,18 @@ class Fetched:
     Attributes:
         message: The message.
         in_pool: Whether a process or thread of the pool has the task; that goes on whatever the broker does.
+        recorded: Whether the broker was told that we have it.
     """
 
     message: Any
-    in_pool: bool
+    in_pool: bool = False
+    recorded: bool = True
 
 
 # By consumer and delivery tag. A consumer outlives its connections, its channels do not.
 _fetched: Final[WeakKeyDictionary[Consumer, dict[str, Fetched]]] = WeakKeyDictionary()
+# By the book-keeping of a channel: messages that were taken off their queue while the broker died.
+_unrecorded: Final[WeakKeyDictionary[redis.QoS, list[Any]]] = WeakKeyDictionary()
 # Messages that the worker is done with. Whether the broker heard that is another question.
 _acknowledged: Final[WeakSet[Any]] = WeakSet()
 
@@ -58,11 +64,16 @@ _acknowledged: Final[WeakSet[Any]] = WeakSet()
 @cache
 def install() -> None:
     """Make every worker of this process get over a broker that dies; calling it again does nothing."""
-    Consumer.on_connection_error_after_connected = _rescuing(Consumer.on_connection_error_after_connected)
-    Tasks.start = _settling(Tasks.start)
-    Request.acknowledge = _noting(Request.acknowledge)
+    mends: list[tuple[type, str, Callable[[Any], Any]]] = [
+        (Consumer, "on_connection_error_after_connected", _rescuing),
+        (Tasks, "start", _settling),
+        (Request, "acknowledge", _noting),
+        (redis.QoS, "append", _keeping_unrecorded),
+    ]
     if "self._cache.clear()" in inspect.getsource(AsynPool.flush):
-        AsynPool.flush = _keeping_running(AsynPool.flush)
+        mends.append((AsynPool, "flush", _keeping_running))
+    for owner, name, mend in mends:
+        setattr(owner, name, mend(getattr(owner, name)))
 
 
 def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Consumer, Exception], None]:
@@ -71,9 +82,11 @@ def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Cons
         channel = _task_channel(consumer)
         if channel is None:
             return clean_up(consumer, exc)
-        _fetched.setdefault(consumer, {}).update(_take_fetched(channel, _tags_in_pool()))
+        fetched = _fetched.setdefault(consumer, {})
+        fetched.update(_take_fetched(channel, _tags_in_pool(consumer.app.conf)))
         _cancel(consumer.timer, (consumer.apply_eta_task, consumer._limit_post_eta))
         clean_up(consumer, exc)
+        fetched.update(_take_unrecorded(channel.qos))  # cleaning up may have read a last message
         # Celery asks for less, as it can't count what runs. We count it: `_settle` gives it to the new channel.
         consumer.initial_prefetch_count = consumer.max_prefetch_count
         consumer._maximum_prefetch_restored = True
@@ -105,6 +118,18 @@ def _noting(acknowledge: Callable[[Request], None]) -> Callable[[Request], None]
     return acknowledge_and_note
 
 
+def _keeping_unrecorded(append: Callable[[redis.QoS, Any, str], None]) -> Callable[[redis.QoS, Any, str], None]:
+    @wraps(append)
+    def append_or_keep(qos: redis.QoS, message: Any, delivery_tag: str) -> None:
+        try:
+            append(qos, message, delivery_tag)
+        except qos.channel.connection_errors:
+            _unrecorded.setdefault(qos, []).append(message)
+            raise
+
+    return append_or_keep
+
+
 def _pool_of(consumer: Consumer) -> AsynPool | None:
     """Its pool of processes, if it has one."""
     pool = getattr(consumer.pool, "_pool", None)
@@ -117,9 +142,10 @@ def _task_channel(consumer: Consumer) -> redis.Channel | None:
     return channel if isinstance(channel, redis.Channel) else None
 
 
-def _tags_in_pool() -> set[str]:
+def _tags_in_pool(conf: Any) -> set[str]:
+    cancels = conf.worker_cancel_long_running_tasks_on_connection_loss
     known = {*state.reserved_requests, *state.active_requests}
-    return {task.message.delivery_tag for task in known if _in_pool(task)}
+    return {task.message.delivery_tag for task in known if _in_pool(task) and not (cancels and task.task.acks_late)}
 
 
 def _in_pool(task: Request) -> bool:
@@ -136,6 +162,10 @@ def _take_fetched(channel: redis.Channel, in_pool: Set[str]) -> dict[str, Fetche
     fetched = {tag: Fetched(message, tag in in_pool) for tag, message in delivered.items()}
     delivered.clear()
     return fetched
+
+
+def _take_unrecorded(qos: redis.QoS) -> dict[str, Fetched]:
+    return {message.delivery_tag: Fetched(message, recorded=False) for message in _unrecorded.pop(qos, [])}
 
 
 def _move(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
@@ -159,12 +189,20 @@ def _is_settled(one: Fetched, tag: str, channel: redis.Channel, *, counted: bool
         channel.qos.ack(tag)
         return True
     if not one.in_pool:
-        channel.qos.restore_by_tag(tag)
+        _put_back(one, tag, channel)
         return True
     if counted:
         channel.qos.append(one.message, tag)
     # A threads pool tells nobody that a result could not be stored: counting could fill the prefetch for good.
     return counted
+
+
+def _put_back(one: Fetched, tag: str, channel: redis.Channel) -> None:
+    if not one.recorded:
+        # The broker may have heard it nevertheless, and only its answer got lost; writing it again changes nothing.
+        channel.qos.append(one.message, tag)
+        channel.qos._delivered.pop(tag)
+    channel.qos.restore_by_tag(tag)
 
 
 def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], None]:

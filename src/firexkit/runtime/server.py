@@ -122,10 +122,16 @@ class Server:
         configuration = self._write_configuration()
         if self._watcher is None:
             self._watcher = _watcher(self.directory)
-        # Its own session: Ctrl-C in a terminal is for the owner, who still needs the server to stop the work.
-        self._process = subprocess.Popen(
-            [server_binary(), configuration], stdin=subprocess.DEVNULL, start_new_session=True, umask=0o077
-        )
+        self.log.touch(mode=0o600)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [server_binary(), configuration],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the owner, who still needs the server to stop the work
+                umask=0o077,
+            )
         self._tell_watcher(self._process.pid)
 
     def _write_configuration(self) -> Path:

@@ -23,36 +23,45 @@ class CustomError(Exception):
     """With an argument of that class."""
 
 
+def plain(value):
+    return value
+
+
+def echo(value):
+    # A tuple would be taken for several returns.
+    return (value,)
+
+
+def marks(self):
+    """What the message says of an encoding: in its headers, and where Celery puts headers it does not know."""
+    names = [*(self.request.headers or {}), *vars(self.request)]
+    return [name for name in names if "encoded" in name]
+
+
+def parent(self, value):
+    child = self.app.tasks[self.name.replace("parent", "echo")]
+    return self.enqueue_child_and_get_results(child.s(value=value) | child.s(), return_keys="echoed")
+
+
+def fail(value):
+    raise CustomError(value)
+
+
+TASKS = {
+    plain: {"base": Task},
+    echo: {"returns": "echoed"},
+    marks: {"bind": True, "returns": "marks"},
+    parent: {"bind": True, "returns": "result"},
+    fail: {},
+}
+
+
 def serialized_app(name, serializer):
     """An app whose messages and results are written by that serializer, and its tasks."""
     app = make_app(name, task_cls="firexkit.task:FireXTask")
     app.conf.update(task_serializer=serializer, result_serializer=serializer, accept_content=[serializer, "json"])
-
-    def named(function, **options):
-        return app.task(name=f"{name}.{function.__name__}", **options)(function)
-
-    def echo(value):
-        # A tuple would be taken for several returns.
-        return (value,)
-
-    def plain(value):
-        return value
-
-    def marks(self):
-        return [key for key in self.request.get("headers") or {} if "firex" in key], dict(self.request.headers or {})
-
-    def parent(self, value):
-        child = echo_task.s(value=value) | echo_task.s()
-        return self.enqueue_child_and_get_results(child, return_keys="echoed")
-
-    def fail(value):
-        raise CustomError(value)
-
-    echo_task = named(echo, returns="echoed")
-    return app, SimpleNamespace(
-        echo=echo_task,
-        plain=named(plain, base=Task),
-        marks=named(marks, bind=True, returns=("marks", "headers")),
-        parent=named(parent, bind=True, returns="result"),
-        fail=named(fail),
-    )
+    tasks = {
+        function.__name__: app.task(name=f"{name}.{function.__name__}", **options)(function)
+        for function, options in TASKS.items()
+    }
+    return app, SimpleNamespace(**tasks)

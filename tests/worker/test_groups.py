@@ -6,7 +6,7 @@ import pytest
 from celery import chord
 
 from firexkit.result import ChainInterruptedException
-from worker.apps.groups import failing_parent, gather, locate, parent
+from worker.apps.groups import failing_parent, gather, locate, parent, patient_parent
 
 APP = "worker.apps.groups"
 
@@ -32,3 +32,10 @@ def test_a_failed_member_of_a_group_is_told(worker_for):
 
     with pytest.raises(ChainInterruptedException):
         failing_parent.delay().get(timeout=20)
+
+
+def test_a_child_that_leaves_no_result_is_waited_for(worker_for):
+    """The wait for a task with ignore_result ends when its body has."""
+    worker_for(APP)
+
+    assert patient_parent.delay().get(timeout=30)["waited"]

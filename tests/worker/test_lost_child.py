@@ -2,7 +2,6 @@
 
 import os
 import signal
-from time import monotonic
 
 import pytest
 from billiard.exceptions import WorkerLostError
@@ -10,12 +9,12 @@ from billiard.exceptions import WorkerLostError
 from firexkit.result import ChainInterruptedException
 from worker.apps import lost as tasks
 from worker.apps.lost import app
-from worker.rig import Worker
+from worker.rig import Worker, wait_until
 
-SECONDS = 15
+SECONDS = 60
 """Celery notices a lost process within about two seconds; the rest is for a busy machine."""
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 WAYS = [
     tasks.blocking,
     tasks.waiting_for_all,
@@ -29,17 +28,23 @@ WAYS = [
 
 
 @pytest.fixture(scope="module")
-def fates(request, tmp_path_factory):
-    """How each parent ended, by its name; all of them wait at the same time, and all children are killed together."""
+def worker_of_all(request, tmp_path_factory):
+    """A worker with room for every parent and its child."""
     request.getfixturevalue("_running_server")
-    worker = Worker("worker.apps.lost", tmp_path_factory.mktemp("lost"), concurrency=2 * len(WAYS) + 2).start()
+    worker = Worker("worker.apps.lost", tmp_path_factory.mktemp("lost"), concurrency=2 * len(WAYS) + 2)
+    yield worker.start()
+    worker.kill()
+
+
+@pytest.fixture(scope="module")
+def fates(worker_of_all):
+    """How each parent ended, by its name; all of them wait at the same time, and all children are killed together."""
     results = {parent.name: parent.delay(parent.name) for parent in [*WAYS, tasks.at_its_end]}
     for key in results:
         kill_process_of_child(key)
-    deadline = monotonic() + SECONDS
-    ends = {name: result.get(timeout=deadline - monotonic(), propagate=False) for name, result in results.items()}
-    yield ends
-    worker.kill()
+    what = f"end of all parents:\n{worker_of_all.log_tail()}"
+    wait_until(lambda: all(result.ready() for result in results.values()), SECONDS, what=what)
+    return {name: result.get(timeout=1, propagate=False) for name, result in results.items()}
 
 
 def kill_process_of_child(key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from celery.backends.base import DisabledBackend
 from celery.result import AsyncResult
 from celery.states import FAILURE, PENDING, SUCCESS
 
@@ -31,8 +32,16 @@ def refresh(results: Sequence[Any]) -> dict[str, str]:
     return states
 
 
+def keeps_results(backend: Any) -> bool:
+    """Whether a backend can tell how a task ended: an app without one can't."""
+    return not isinstance(backend, DisabledBackend)
+
+
 def _state(result: Any) -> Any:
     """The state of anything that can be waited for; a group's follows from its members'."""
+    if not keeps_results(getattr(result, "backend", None)):
+        # Celery's own error for it says what is missing; asking for the state would not.
+        return result.backend.get_state(result.id)
     if hasattr(result, "state") or not hasattr(result, "results"):
         return result.state
     if not result.ready():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
-from firexkit._celery.states import refresh
+from firexkit._celery.states import keeps_results, refresh
 from firexkit._celery.types import AsyncResult, Signature
 from firexkit._wire import NOT_INHERITED
 from firexkit.chain import InjectArgs, get_label, verify_chain_arguments
@@ -102,7 +102,7 @@ class Children:
 
     def nonready(self) -> list[AsyncResult]:
         """Those that have not ended."""
-        if not self._states:
+        if not self._states or not keeps_results(self._task.app.backend):
             return []
         refresh(list(self._states))
         return [child for child in self._states if not child.ready()]

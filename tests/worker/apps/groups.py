@@ -43,3 +43,14 @@ def parent(self):
 @app.task(bind=True)
 def failing_parent(self):
     self.enqueue_child(locate.s("logs") | group(measure.s(), fail.s()), block=True)
+
+
+@app.task(ignore_result=True)
+def leave_nothing():
+    """End without a result."""
+
+
+@app.task(bind=True, returns=("waited",))
+def patient_parent(self):
+    self.enqueue_child(leave_nothing.s(), block=True, max_wait=20)
+    return True

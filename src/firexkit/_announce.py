@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from firexkit._celery.patience import is_transient
 from firexkit._celery.types import Task
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -23,12 +22,7 @@ def _tell_celery(task: Any, event_type: str, **fields: Any) -> None:
     # Nobody monitors a task that runs in its caller's process, and there may be no broker at all.
     if task.request.is_eager:
         return
-    try:
-        Task.send_event(task, event_type, **fields)
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        logger.warning("Event %s of %s is lost: %s", event_type, task.request.id, error)
+    Task.send_event(task, event_type, **fields)
 
 
 _listeners: list[Listener] = [_tell_celery]
@@ -49,4 +43,7 @@ def announce(task: Any, event_type: str, **fields: Any) -> None:
         **fields: what is told; JSON-able.
     """
     for listener in tuple(_listeners):
-        listener(task, event_type, **fields)
+        try:
+            listener(task, event_type, **fields)
+        except Exception:
+            logger.exception("%s: nobody was told %s by %r", task.name, event_type, listener)

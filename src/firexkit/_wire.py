@@ -68,6 +68,10 @@ FIELD_SENT: Final = "sent"
 FIELD_ATTEMPT: Final = "attempt"
 FIELD_REVOKED: Final = "revoked"
 FIELD_POST_RUN: Final = "TASK_POST_RUN"
+FIELDS_OWNED: Final = {ONCE_UID: "owns-once", CACHE: "owns-cache"}
+"""Fields that list an index and its keys that point at this task; they go when the task is forgotten."""
+FIELD_NO_RESULT: Final = "no-result"
+"""Set when a task with ``ignore_result`` has succeeded."""
 POST_RUN_MARK: Final = "True"
 
 # ── instrumentation (fields and labels of the event task-instrumentation) ────────────────
@@ -76,10 +80,6 @@ INSTRUMENTATION_LABEL: Final = "instrumentation_label"
 BROKER_TRIES: Final = "broker_timeout_tries"
 BROKER_CAME_BACK: Final = "handle_broker_timeout-success"
 BROKER_STAYED_AWAY: Final = "handle_broker_timeout-failure"
-FIELD_OWNS: Final = "owns"
-"""Keys that point at this task; they go when the task is forgotten."""
-FIELD_INDEX: Final = "index"
-"""The set that lists those keys."""
 
 # ── type tags: {TAG: one of these, VALUE: …}, found only inside an envelope or an exception ──
 TAG_DICT: Final = "dict"

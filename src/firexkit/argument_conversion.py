@@ -74,6 +74,7 @@ class ConverterRegister:
         self._tables: dict[bool, dict[str, Converter]] = {True: {}, False: {}}
         self._orders: dict[bool, list[str]] = {}
         self.visit_order: list[str] | None = None
+        self.task_name = ""
 
     # ── registering ───────────────────────────────────────────────────────────────────────
 
@@ -109,6 +110,7 @@ class ConverterRegister:
             As :meth:`register`.
         """
         register = cls._task_instances.setdefault(_short_name(task.name), cls())
+        register.task_name = task.name
         return register.register(pre_task, *args)
 
     @classmethod
@@ -162,7 +164,10 @@ class ConverterRegister:
 
     def _visit(self, name: str, pre_task: bool, dependants: tuple[str, ...], order: list[str]) -> None:
         if name in dependants:
-            raise CircularDependencyException(f"Converters depend on each other: {' -> '.join((*dependants, name))}")
+            circle = " -> ".join((*dependants, name))
+            raise CircularDependencyException(
+                f"{self._whose()}converters depend on each other: {circle}; drop one of them"
+            )
         if name in order:
             return
         for dependency in self._tables[pre_task][name].dependencies:
@@ -176,7 +181,12 @@ class ConverterRegister:
         # Whatever runs before the task precedes what runs after it anyway.
         if not pre_task and dependency in self._tables[True]:
             return False
-        raise MissingConverterDependencyError(f"Converter {name!r} depends on {dependency!r}, which is not registered")
+        raise MissingConverterDependencyError(
+            f"{self._whose()}converter {name!r} depends on {dependency!r}, which is not registered in its phase"
+        )
+
+    def _whose(self) -> str:
+        return f"{self.task_name}: " if self.task_name else ""
 
     # ── running ───────────────────────────────────────────────────────────────────────────
 
@@ -222,18 +232,18 @@ class ConverterRegister:
         changed_by: dict[str, str] = {}
         for name in self.get_visit_order(pre_task):
             before = dict(working)
-            _apply(name, self._tables[pre_task][name].function, working, verbose=verbose)
+            try:
+                _apply(name, self._tables[pre_task][name].function, working, verbose=verbose)
+            except Exception as error:
+                logger.warning("%sconverter %s failed: %s", self._whose(), name, error)
+                raise ArgumentConversionException(f"{self._whose()}converter {name} failed: {error}") from error
             changed_by.update((key, name) for key, value in working.items() if before.get(key, before) is not value)
         return Conversion({**arguments, **working}, changed_by)
 
 
 def _apply(name: str, function: ConverterFunction, working: dict[str, Any], *, verbose: bool) -> None:
     start = perf_counter()
-    try:
-        changes = function(working)
-    except Exception as error:
-        logger.warning("Converter %s failed: %s", name, error)
-        raise ArgumentConversionException(f"Converter {name} failed: {error}") from error
+    changes = function(working)
     if changes:
         working.update(changes)
     elapsed = perf_counter() - start

@@ -184,6 +184,7 @@ class _Findings:
         self.references: dict[str, str] = {}
         self.missing: dict[str, set[str]] = {}
         self.dangling: dict[str, str] = {}
+        self.dangling_in: dict[str, str] = {}
 
     def add(self, step: _Step) -> None:
         lacking = set(step.required) - step.supplied - self.available
@@ -194,7 +195,9 @@ class _Findings:
             return
         self.references.update(step.references)
         wanted = {name: self.references[name] for name in step.by_name if name in self.references}
-        self.dangling.update((name, ref) for name, ref in wanted.items() if ref not in self.available)
+        lost = {name: ref for name, ref in wanted.items() if ref not in self.available}
+        self.dangling.update(lost)
+        self.dangling_in.update(dict.fromkeys(lost, step.name))
 
 
 class _Step:
@@ -251,7 +254,7 @@ def verify_chain_arguments(sig: Any) -> bool:
         if step.is_dynamic:
             break
     _raise_missing(findings.missing)
-    _raise_dangling(findings.dangling)
+    _raise_dangling(findings.dangling, findings.dangling_in)
     return True
 
 
@@ -283,11 +286,12 @@ def _raise_missing(missing: dict[str, set[str]]) -> None:
     raise InvalidChainArgsException("\n".join(["Missing mandatory arguments:", *lines]), missing)
 
 
-def _raise_dangling(dangling: dict[str, str]) -> None:
+def _raise_dangling(dangling: dict[str, str], tasks: Mapping[str, str]) -> None:
     if not dangling:
         return
     lines = [f"  {name}: @{reference}" for name, reference in dangling.items()]
-    heading = "Nothing before these arguments provides what they refer to:"
+    where = ", ".join(dict.fromkeys(tasks[name] for name in dangling))
+    heading = f"Nothing up to {where} provides what these arguments refer to:"
     raise InvalidChainArgsException("\n".join([heading, *lines]), dangling)
 
 

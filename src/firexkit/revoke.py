@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from celery import current_app
 
-from firexkit._celery.control import ask
+from firexkit._celery.control import UnreadableAnswerError, ask
+from firexkit._celery.patience import patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
 
 __all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result"]
 
+_PATIENCE = 60.0
+"""Seconds to keep trying while the broker is away."""
 _ANSWER_TIME = 2.0
 """Seconds a worker has to answer what it holds revoked."""
 
@@ -65,7 +69,10 @@ class RevokedRequests:
         """Ids that workers hold revoked: asked from the primary worker ``conf.mc`` names, else from all."""
         primary = current_app.conf.get("mc")
         only = {"destination": [f"mc@{primary}"]} if primary else {}
-        answers = ask("revoked", celery_app=current_app, timeout=_ANSWER_TIME, inspect_retry_timeout=0, **only)
+        try:
+            answers = ask("revoked", celery_app=current_app, timeout=_ANSWER_TIME, inspect_retry_timeout=0, **only)
+        except UnreadableAnswerError:
+            return []
         return [task_id for ids in (answers or {}).values() for task_id in ids]
 
     def update(self, verbose: bool = False) -> None:  # noqa: ARG002 - documented; the questions are always logged
@@ -99,8 +106,8 @@ def revoke_result(result: AsyncResult, *, terminate: bool = True) -> None:
         result: the task's result.
         terminate: end it when it runs already.
     """
-    records_of(result.backend).cluster.revoked([result.id])
-    result.revoke(terminate=terminate)
+    patiently(records_of(result.backend).cluster.revoked, [result.id], timeout=_PATIENCE)
+    patiently(partial(result.revoke, terminate=terminate), timeout=_PATIENCE)
 
 
 def get_chain_head(parent: AsyncResult | None, child: AsyncResult | None) -> AsyncResult | None:

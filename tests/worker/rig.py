@@ -83,7 +83,12 @@ class Worker:
             *(() if mingle else ("--without-mingle",)),  # it waits a second for neighbours at each start
             *options,
         ]
-        self._env = {**os.environ, "PYTHONPATH": str(TESTS), "PYTHONUNBUFFERED": "1", **(env or {})}
+        self._env = {
+            **os.environ,
+            "PYTHONPATH": f"{TESTS.parent / 'src'}{os.pathsep}{TESTS}",
+            "PYTHONUNBUFFERED": "1",
+            **(env or {}),
+        }
         self._process: subprocess.Popen[bytes] | None = None
         self._family: set[psutil.Process] = set()
         self._told_from = 0

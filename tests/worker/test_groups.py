@@ -6,7 +6,7 @@ import pytest
 from celery import chord
 
 from firexkit.result import ChainInterruptedException
-from worker.apps.groups import failing_parent, gather, locate, parent, patient_parent
+from worker.apps.groups import asks_twice, failing_parent, gather, locate, parent, patient_parent
 
 APP = "worker.apps.groups"
 
@@ -39,3 +39,10 @@ def test_a_child_that_leaves_no_result_is_waited_for(worker_for):
     worker_for(APP)
 
     assert patient_parent.delay().get(timeout=30)["waited"]
+
+
+def test_a_forgotten_child_enqueued_once_runs_again(worker_for):
+    """Forgetting takes once-key and cache entry along, so the next caller owns the key."""
+    worker_for(APP)
+
+    assert asks_twice.delay().get(timeout=50)["seen"] == [1, True]

@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 from firexkit.result import ChainInterruptedException, get_results
-from worker.apps import backendless, filed
+from worker.apps import backendless, filed, fix_rows
 from worker.apps.serialized import Custom, CustomError
 from worker.rig import wait_until
 
@@ -57,6 +57,20 @@ def test_pickle_carries_exceptions_whole(tasks_of):
         tasks_of("pickled").fail.delay(Custom(5)).get(timeout=10)
 
     assert failed.value.args == (Custom(5),)
+
+
+@pytest.mark.parametrize("pool", ["prefork"], scope="module")
+@pytest.mark.parametrize("name", ["pickled", "msgpacked"])
+def test_workers_that_answer_in_another_serializer_disturb_nobody(tasks_of, worker_for, name):
+    """A parent that asks all workers on the broker something takes an answer that it can't read for none."""
+    tasks_of(name)
+    worker_for("worker.apps.fix_rows", concurrency=9)
+    parent = fix_rows.wait_and_ask.delay("k")
+    fix_rows.hear("k.started")
+    fix_rows.doze.delay(1.5).get(timeout=10)
+    fix_rows.say("k", "end")
+
+    assert parent.get(timeout=10)["key"] == "k"
 
 
 # ── a backend of files ───────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.canvas import Signature, _chain, _chord, group
 
-from firexkit._celery.messages import JSON, encoded_keywords, encoded_positionals
+from firexkit._celery.messages import JSON, encoded_keywords, encoded_signature
 from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION
 
 
@@ -93,9 +93,7 @@ def _encoded(member: Signature, app: Any) -> Signature:
     if is_chain(member) or is_parallel(member):
         return _replace_tasks(member, [_encoded(inner, app) for inner in _as_list(member.tasks)])
     if _is_firex(member, app) and ENCODED_ARGS_OPTION not in member.options:
-        member["options"] = {**member.options, ENCODED_ARGS_OPTION: len(member.args)}
-        member["args"] = tuple(encoded_positionals(member.args, member.task))
-        member["kwargs"] = encoded_keywords(member.kwargs, member.task)
+        return encoded_signature(member)
     return member
 
 

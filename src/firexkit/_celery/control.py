@@ -6,6 +6,7 @@ from time import monotonic, sleep
 from typing import Any, Final, TypeVar
 
 from celery import current_app
+from kombu.exceptions import ContentDisallowed, SerializationError
 
 from firexkit._celery.patience import is_transient
 from firexkit._celery.types import Celery
@@ -60,9 +61,17 @@ def inspect_with_retry(
     return ask_until_answered(question, timeout=inspect_retry_timeout if retry_if_None_returned else 0)
 
 
+class UnreadableAnswerError(Exception):
+    """Somebody answered, and nobody can tell what."""
+
+
 def ask(method: str, /, **options: Any) -> dict[str, Any] | None:
     """The answers to one given question by worker name; options as in `inspect_with_retry`."""
-    answers: dict[str, Any] | None = inspect_with_retry(**{**options, "inspect_method": method})
+    try:
+        answers: dict[str, Any] | None = inspect_with_retry(**{**options, "inspect_method": method})
+    except (SerializationError, ContentDisallowed) as error:
+        # Workers of other apps on this broker may answer in a serializer that this app does not read.
+        raise UnreadableAnswerError(f"a worker answered {method} in a form this app does not read: {error}") from error
     return answers
 
 

@@ -6,13 +6,18 @@ encoded here while the content type stays ``json``. Another serializer gets its 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from celery.app import trace
 from celery.backends.base import Backend
 from celery.backends.redis import RedisBackend
+from celery.canvas import maybe_signature
+from celery.result import AsyncResult
+from kombu.utils import json as kombu_json
 
-from firexkit._serialization import decode, decode_exception, encode, encode_exception
+from firexkit._serialization import WireError, decode, decode_exception, encode, encode_exception
 from firexkit._wire import (
     ENCODED_ARGS_OPTION,
     ENCODED_HEADER,
@@ -23,6 +28,7 @@ from firexkit._wire import (
 
 JSON = "json"
 _DECODED = "firexkit_decoded"
+_CALLBACKS = frozenset({"link", "link_error"})
 
 
 class Carried(dict[str, Any]):
@@ -49,6 +55,25 @@ def _listed(bag: Any, kind: Callable[[Iterable[str]], Any]) -> Any:
     if not isinstance(bag, dict) or not isinstance(bag.get(RETURN_KEYS_KEY), list | tuple):
         return bag
     return {**bag, RETURN_KEYS_KEY: kind(bag[RETURN_KEYS_KEY])}
+
+
+def check_for_plain_task(bag: Mapping[str, Any], request: Any, app: Any, *, task_name: str) -> None:
+    """Refuse a bag that the next member of the chain, a plain Celery task, can't be sent.
+
+    Raises:
+        WireError: a value is no plain JSON; the text names both tasks, the key and the type.
+    """
+    following = maybe_signature(request.chain[-1], app=app) if request.chain else None
+    if following is None or is_chain_like(following) or takes_bag(following):
+        return
+    for name, value in bag.items():
+        try:
+            kombu_json.dumps(value)  # type: ignore[no-untyped-call]  # kombu is typed in parts
+        except (TypeError, ValueError) as error:
+            raise WireError(
+                f"what task {task_name} returned cannot be sent to {following.task}, a plain Celery task: "
+                f"[{name!r}] is a {type(value).__name__}; make {following.task} a FireXTask or return plain data"
+            ) from error
 
 
 # ── arguments ─────────────────────────────────────────────────────────────────────────────
@@ -89,8 +114,42 @@ def to_send(
     fresh = len(args) - (ready or 0)
     travelling = [*encoded_positionals(args[:fresh], task_name), *args[fresh:]]
     keywords = encoded_keywords(kwargs, task_name) if ready is None else kwargs
+    for name in _CALLBACKS & options.keys():
+        options[name] = [_encoded_callback(callback) for callback in _as_list(options[name])]
     options["headers"] = {**(options.get("headers") or {}), ENCODED_HEADER: WIRE_VERSION}
     return travelling, keywords, options
+
+
+def _as_list(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
+def _encoded_callback(callback: Any) -> Any:
+    """A signature that is sent when the task ends, as it travels with the task's message."""
+    sig = maybe_signature(callback)
+    if is_chain_like(sig) or ENCODED_ARGS_OPTION in sig.options or not takes_bag(sig):
+        return callback
+    return encoded_signature(sig.clone())
+
+
+def is_chain_like(sig: Any) -> bool:
+    """Whether a signature stands for several tasks; each of those is encoded when it is applied."""
+    return hasattr(sig, "tasks")
+
+
+def takes_bag(sig: Any) -> bool:
+    """Whether a signature's task is one of ours."""
+    return bool(getattr(sig.app.tasks.get(sig.task), "takes_chain_depth", False))
+
+
+def encoded_signature(sig: Any) -> Any:
+    """The signature with its own arguments encoded, and the mark that they are."""
+    sig["options"] = {**sig.options, ENCODED_ARGS_OPTION: len(sig.args)}
+    sig["args"] = tuple(encoded_positionals(sig.args, sig.task))
+    sig["kwargs"] = encoded_keywords(sig.kwargs, sig.task)
+    return sig
 
 
 def header_of(request: Any, name: str) -> Any:
@@ -125,6 +184,7 @@ def install() -> None:
     _store_whole_exceptions()
     _read_encoded_values()
     _read_encoded_chord_parts()
+    _refuse_unreadable_values()
     Backend.speaks_firexkit = True
 
 
@@ -141,11 +201,19 @@ def _store_encoded_values() -> None:
 
 def _store_whole_exceptions() -> None:
     store, read = Backend.prepare_exception, Backend.exception_to_python
+    make_pickleable, failure = trace.get_pickleable_exception, threading.local()
+
+    def remember_original(exc: BaseException) -> BaseException:
+        # Celery puts a stand-in into the place of what it can't pickle, even where nothing is pickled.
+        failure.original, failure.stand_in = exc, make_pickleable(exc)
+        stand_in: BaseException = failure.stand_in
+        return stand_in
 
     def prepare_exception(self: Any, exc: BaseException, serializer: str | None = None) -> Any:
         stored = store(self, exc, serializer)
         if isinstance(stored, dict) and (serializer or self.serializer) == JSON:
-            stored[EXCEPTION_EXTRA] = encode_exception(exc)
+            is_stand_in = exc is getattr(failure, "stand_in", None)
+            stored[EXCEPTION_EXTRA] = encode_exception(failure.original if is_stand_in else exc)
         return stored
 
     def exception_to_python(self: Any, exc: Any) -> Any:
@@ -153,6 +221,7 @@ def _store_whole_exceptions() -> None:
             return decode_exception(exc[EXCEPTION_EXTRA])
         return read(self, exc)
 
+    trace.get_pickleable_exception = remember_original
     Backend.prepare_exception = prepare_exception
     Backend.exception_to_python = exception_to_python
 
@@ -164,11 +233,45 @@ def _read_encoded_values() -> None:
         meta = original(self, meta)
         # Celery calls this twice for one meta; a decoded value must not be decoded again.
         if self.serializer == JSON and _DECODED not in meta and "result" in meta:
-            meta["result"] = _listed(decode(meta["result"]), tuple)
+            meta["result"] = _readable(meta["result"])
             meta[_DECODED] = True
         return meta
 
     Backend.meta_from_decoded = meta_from_decoded
+
+
+class _Unreadable:
+    """In the place of a value that may not be rebuilt here: the state of its task can be read all the same."""
+
+    def __init__(self, error: WireError) -> None:
+        self.error = error
+
+
+def _readable(stored: Any) -> Any:
+    try:
+        return _listed(decode(stored), tuple)
+    except WireError as error:
+        return _Unreadable(error)
+
+
+def _refuse_unreadable_values() -> None:
+    """Whoever asks for such a value gets the error that says why."""
+    read, throw = AsyncResult.result.fget, AsyncResult.maybe_throw
+
+    def result(self: Any) -> Any:
+        return _or_raise(read(self))
+
+    def maybe_throw(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _or_raise(throw(self, *args, **kwargs))
+
+    AsyncResult.result = AsyncResult.info = property(result, doc=AsyncResult.result.__doc__)
+    AsyncResult.maybe_throw = AsyncResult.maybe_reraise = maybe_throw
+
+
+def _or_raise(value: Any) -> Any:
+    if isinstance(value, _Unreadable):
+        raise value.error
+    return value
 
 
 def _read_encoded_chord_parts() -> None:

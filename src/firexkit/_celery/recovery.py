@@ -70,10 +70,18 @@ def install() -> None:
         (Request, "acknowledge", _noting),
         (redis.QoS, "append", _keeping_unrecorded),
     ]
-    if "self._cache.clear()" in inspect.getsource(AsynPool.flush):
+    if "self._cache.clear()" in _source(AsynPool.flush):
         mends.append((AsynPool, "flush", _keeping_running))
     for owner, name, mend in mends:
         setattr(owner, name, mend(getattr(owner, name)))
+
+
+def _source(function: Callable[..., Any]) -> str:
+    try:
+        return inspect.getsource(function)
+    except OSError:
+        # Shipped without its sources. Only the oldest Celery needs what is looked for.
+        return ""
 
 
 def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Consumer, Exception], None]:

@@ -18,8 +18,8 @@ class TaskRecords(Protocol):
     def started(self, task_id: str, *, name: str, run: str) -> None:
         """A worker begins an attempt; the first start keeps its time, the name is the one that really runs."""
 
-    def done(self, task_id: str) -> None:
-        """The body of the task ended, its ``finally`` blocks included."""
+    def done(self, task_id: str, *, leaves_no_result: bool = False) -> None:
+        """The body of the task ended, its ``finally`` blocks included; there may be no result to come."""
 
     def field(self, task_id: str, name: str) -> str:
         """One field of a task's record; empty when there is none."""
@@ -40,14 +40,17 @@ class TaskRecords(Protocol):
 class RunRecords(Protocol):
     """What the tasks of one run share: reports, tasks enqueued once, cached results."""
 
+    def is_known(self, run: str) -> bool:
+        """Whether this run has keys of these kinds."""
+
     def add_report(self, task_id: str, run: str) -> None:
         """A task that produces a report has started."""
 
     def reports(self, run: str) -> set[str]:
         """Ids of started tasks with a report; of every run when ``run`` is empty."""
 
-    def claim_once(self, key: str, run: str) -> bool:
-        """Whether the caller is the first to ask for this key in this run."""
+    def claim_once(self, key: str, run: str, claimant: str) -> bool:
+        """Whether the claimant, a task's id, owns this key in this run: it asked first, or it asked before."""
 
     def release_once(self, key: str, run: str) -> None:
         """The owner could not send its task: the next caller becomes the owner."""

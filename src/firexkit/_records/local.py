@@ -13,6 +13,8 @@ from weakref import WeakKeyDictionary
 from firexkit import _wire
 from firexkit._records.keys import cache_key, once_count_key, once_uid_key, scoped
 
+_KINDS = ((_wire.ONCE_UID, "once"), (_wire.CACHE, "cache"))
+
 
 class _InProcess:
     """Tables kept as long as their app lives."""
@@ -38,7 +40,7 @@ class LocalTaskRecords(_InProcess):
     def started(self, task_id: str, *, name: str, run: str) -> None:
         self._table("start").setdefault(task_id, time.time())
 
-    def done(self, task_id: str) -> None:
+    def done(self, task_id: str, *, leaves_no_result: bool = False) -> None:
         """Nothing to do: nobody else could read it."""
 
     def field(self, task_id: str, name: str) -> str:
@@ -75,15 +77,19 @@ class LocalTaskRecords(_InProcess):
 class LocalRunRecords(_InProcess):
     """Once-keys, cached results and reports of this process."""
 
+    def is_known(self, run: str) -> bool:
+        return any(key.startswith(scoped(prefix, run, "")) for prefix, name in _KINDS for key in self._table(name)) or (
+            run in self._table("reports").values()
+        )
+
     def add_report(self, task_id: str, run: str) -> None:
         self._table("reports")[task_id] = run
 
     def reports(self, run: str) -> set[str]:
         return {task_id for task_id, owner in self._table("reports").items() if run in ("", owner)}
 
-    def claim_once(self, key: str, run: str) -> bool:
-        mine = object()
-        return self._table("once-owner").setdefault(once_count_key(key, run), mine) is mine
+    def claim_once(self, key: str, run: str, claimant: str) -> bool:
+        return bool(self._table("once-owner").setdefault(once_count_key(key, run), claimant) == claimant)
 
     def release_once(self, key: str, run: str) -> None:
         self._table("once-owner").pop(once_count_key(key, run), None)

@@ -58,8 +58,10 @@ class RedisTaskRecords(_OnRedis):
             self._expire(pipe, task_id, key)
             pipe.execute()
 
-    def done(self, task_id: str) -> None:
-        self._client.eval(_MARK_IF_KNOWN, 1, task_id, _wire.FIELD_POST_RUN, _wire.POST_RUN_MARK, self._expires or 0)
+    def done(self, task_id: str, *, leaves_no_result: bool = False) -> None:
+        marks = [_wire.FIELD_POST_RUN, *([_wire.FIELD_NO_RESULT] if leaves_no_result else [])]
+        for mark in marks:
+            self._client.eval(_MARK_IF_KNOWN, 1, task_id, mark, _wire.POST_RUN_MARK, self._expires or 0)
 
     def field(self, task_id: str, name: str) -> str:
         return _text(self._client.hget(task_id, name))
@@ -81,14 +83,15 @@ class RedisTaskRecords(_OnRedis):
     def forget(self, task_ids: Sequence[str]) -> None:
         if not task_ids:
             return
-        owned = self.fields(task_ids, (_wire.FIELD_OWNS, _wire.FIELD_INDEX, _wire.FIELD_RUN))
+        owned = self.fields(task_ids, (*_wire.FIELDS_OWNED.values(), _wire.FIELD_RUN))
         with self._client.pipeline() as pipe:
             for task_id, record in zip(task_ids, owned, strict=True):
-                keys = json.loads(record.get(_wire.FIELD_OWNS, "[]"))
-                pipe.delete(task_id, start_time_key(task_id), *keys)
+                pipe.delete(task_id, start_time_key(task_id))
                 pipe.lrem(reports_key(record.get(_wire.FIELD_RUN, "")), 0, task_id)
-                if keys:
-                    pipe.srem(record[_wire.FIELD_INDEX], *keys)
+                for field in _wire.FIELDS_OWNED.values() & record.keys():
+                    index, *keys = json.loads(record[field])
+                    pipe.delete(*keys)
+                    pipe.srem(index, *keys)
             pipe.zrem(_wire.REVOKED, *task_ids)
             pipe.execute()
 
@@ -99,8 +102,15 @@ class RedisTaskRecords(_OnRedis):
             pipe.execute()
 
 
+_CLAIM: Final = 60
+"""Seconds that the owner of a once-key has to send its task."""
+
+
 class RedisRunRecords(_OnRedis):
     """Keys of one run, indexed by sets."""
+
+    def is_known(self, run: str) -> bool:
+        return self._client.zscore(_wire.RUNS, run) is not None
 
     def add_report(self, task_id: str, run: str) -> None:
         with self._client.pipeline() as pipe:
@@ -113,8 +123,10 @@ class RedisRunRecords(_OnRedis):
         lists = [self._client.lrange(reports_key(name), 0, -1) for name in self._runs(run)]
         return {_text(task_id) for ids in lists for task_id in ids}
 
-    def claim_once(self, key: str, run: str) -> bool:
-        return bool(self._client.set(once_count_key(key, run), 1, nx=True, ex=self._expires))
+    def claim_once(self, key: str, run: str, claimant: str) -> bool:
+        claim = once_count_key(key, run)
+        # Until an id is published the claim is short: its owner may have died. The owner's next attempt has it still.
+        return bool(self._client.set(claim, claimant, nx=True, ex=_CLAIM)) or _text(self._client.get(claim)) == claimant
 
     def release_once(self, key: str, run: str) -> None:
         self._client.delete(once_count_key(key, run))
@@ -156,7 +168,9 @@ class RedisRunRecords(_OnRedis):
         with self._client.pipeline() as pipe:
             pipe.set(key, task_id)
             pipe.sadd(index, key)
-            pipe.hset(task_id, mapping={_wire.FIELD_OWNS: json.dumps([key, *also_owned]), _wire.FIELD_INDEX: index})
+            for other in also_owned:
+                pipe.set(other, task_id)
+            pipe.hset(task_id, _wire.FIELDS_OWNED[prefix], json.dumps([index, key, *also_owned]))
             self._expire(pipe, key, index, task_id, *also_owned)
             self._note_run(pipe, run)
             pipe.execute()

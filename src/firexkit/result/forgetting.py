@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from celery.result import EagerResult
+
 from firexkit._celery.states import forget_what_was_read
 from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
@@ -20,6 +22,8 @@ def forget_single_async_result(r: AsyncResult) -> None:
     Args:
         r: the task's result.
     """
+    if isinstance(r, EagerResult):
+        return  # it is its own, and only, record
     forget_what_was_read(r)
     r.backend.forget(r.id)
     records_of(r.backend).tasks.forget([r.id])

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery.states import PENDING, RECEIVED, RETRY, STARTED
 
-from firexkit._celery.control import ask
+from firexkit._celery.control import UnreadableAnswerError, ask
 from firexkit.result.lookups import get_task_queue_from_result, records_behind
 from firexkit.result.tree import state_of
 
@@ -27,8 +27,11 @@ def zombies_among(results: Iterable[Any], *, patience: float | None = None) -> l
     Returns:
         Those that were found dead twice in a row.
     """
-    suspects = _dead(list(results), patience)
-    return _dead(suspects, patience) if suspects else []
+    try:
+        suspects = _dead(list(results), patience)
+        return _dead(suspects, patience) if suspects else []
+    except UnreadableAnswerError:
+        return []
 
 
 def _dead(results: list[Any], patience: float | None) -> list[Any]:

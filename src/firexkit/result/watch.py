@@ -83,7 +83,6 @@ class Watch:
         self._callbacks = _Callbacks(callbacks)
         self._workers = _WorkerChecks(patience)
         self._bodies = _RevokedBodies()
-        self._silent: set[int] = set()
         self._on_block = on_block
         self._deadline = inf if patience.max_wait is None else monotonic() + patience.max_wait
         self._failures: dict[int, Exception] = {}
@@ -120,9 +119,7 @@ class Watch:
         settled: dict[int, tuple[Any, Exception | None]] = {}
         for index, result in self._pending.items():
             blamed = facts.first_to_blame(result)
-            if blamed is None and (
-                facts.states[id_of(result)] in READY_STATES or self._is_silent(index, result, facts)
-            ):
+            if blamed is None and (facts.states[id_of(result)] in READY_STATES or facts.leaves_no_result(result)):
                 settled[index] = (result, None)
             elif blamed is not None and not self._bodies.still_run(blamed, facts.states[id_of(blamed)]):
                 settled[index] = (result, _error_of(blamed, facts.states[id_of(blamed)]))
@@ -130,14 +127,6 @@ class Watch:
         for index, error in self._workers.zombies(remaining, self._deadline - monotonic()).items():
             settled[index] = (self._pending[index], error)
         return settled
-
-    def _is_silent(self, index: int, result: Any, facts: _Facts) -> bool:
-        """Whether a body ended that left no result (``ignore_result``): seen twice, as a result may come in between."""
-        if not facts.ended_without_result(result):
-            return False
-        seen_before = index in self._silent
-        self._silent.add(index)
-        return seen_before
 
     def _give_up_when_late(self) -> None:
         if monotonic() < self._deadline:
@@ -219,12 +208,12 @@ class _Facts:
         members = {id_of(member): member for result in results for member in (result, *parents_of(result))}
         self.states = refresh(list(members.values()))
         pending = [member for member_id, member in members.items() if self.states[member_id] == PENDING]
-        fields = (_wire.FIELD_REVOKED, _wire.FIELD_ATTEMPT, _wire.FIELD_POST_RUN)
+        fields = (_wire.FIELD_REVOKED, _wire.FIELD_ATTEMPT, _wire.FIELD_NO_RESULT)
         self._known = records_of_many(pending, fields)
 
-    def ended_without_result(self, result: Any) -> bool:
-        """Whether the body of a task has ended, and yet there is no result."""
-        return _wire.FIELD_POST_RUN in self._known.get(id_of(result), ())
+    def leaves_no_result(self, result: Any) -> bool:
+        """Whether a task with ``ignore_result`` has succeeded: nothing more will ever be known of it."""
+        return _wire.FIELD_NO_RESULT in self._known.get(id_of(result), ())
 
     def first_to_blame(self, result: Any) -> Any:
         """The member that broke the chain of a result; Celery marks what follows a failure as failed, too."""

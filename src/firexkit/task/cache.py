@@ -38,7 +38,7 @@ def returned_or(task: Any, compute: Callable[[], Any]) -> tuple[Any, str | None]
         compute: runs its function.
     """
     request = task.request
-    if request.called_directly or request.id is None or not task.is_cache_enabled():
+    if request.called_directly or request.id is None:
         return compute(), None
     text, runs = text_of_call(task.name, task.all_args), records_of(task.backend).runs
     source = runs.cached_uid(text, current_run())

@@ -14,6 +14,7 @@ from firexkit._celery.types import AsyncResult, Signature
 from firexkit._wire import NOT_INHERITED
 from firexkit.chain import InjectArgs, get_label, verify_chain_arguments
 from firexkit.result import (
+    WaitOnChainTimeoutError,
     forget_chain_results,
     get_results,
     wait_for_any_results,
@@ -199,6 +200,10 @@ class Children:
             return
         try:
             wait_on_async_results_and_maybe_raise(awaited, caller_task=self._task, **options)
+        except WaitOnChainTimeoutError:
+            # They still run: forgetting would wait for them, and the end of this task must find them.
+            forget = False
+            raise
         finally:
             self._unblocked(awaited)
             if forget:
@@ -245,7 +250,13 @@ class Children:
 
     def revoke_nonready(self) -> None:
         """Revoke children that have not ended, and wait until their bodies have."""
-        revoked = [member for child in self.nonready() for member in self._task.revoke_child(child)]
+        revoked: list[AsyncResult] = []
+        for child in self.nonready():
+            try:
+                revoked.extend(self._task.revoke_child(child))
+            except Exception:
+                # The others must end all the same, and how the task itself ended must not be hidden.
+                logger.exception("%s: child %s could not be revoked", self._task.name, child.id)
         wait_for_running_tasks_from_results(revoked)
 
     def forget(self, result: AsyncResult, keep: Keep = KEEP_ALL, **options: Any) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from celery.exceptions import Ignore, Reject, Retry
 
-from firexkit._celery.messages import carried, header_of, received
+from firexkit._celery.messages import JSON, carried, check_for_plain_task, header_of, received
 from firexkit._celery.requests import request_for_direct_call
 from firexkit._celery.types import AsyncResult
 from firexkit._wire import CHAIN_DEPTH, INJECTED_HEADER
@@ -58,11 +58,10 @@ class Execution:
             raise RuntimeError(f"{self.task.name} has no arguments yet: it is not running")
         return self.context.bog
 
-    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run within what surrounds a call: its log, its children, the report of its failure."""
         with logfile.attached(self.task), self.children.settled(), self._failure_reported():
-            returned: dict[str, Any] = self.task._process_arguments_and_run(*args, **kwargs)
-            return returned
+            return _to_store(self.task, self.task._process_arguments_and_run(*args, **kwargs))
 
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The call as one straight line."""
@@ -141,10 +140,9 @@ def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             args, kwargs = received(task.request, args, kwargs)
         task.executions.push(Execution(task))
         try:
-            returned = task._call(*args, **kwargs)
+            return task._call(*args, **kwargs)
         finally:
             task.executions.pop()
-        return _to_store(task, returned)
 
 
 def _is_direct(task: Any) -> bool:
@@ -157,7 +155,10 @@ def _to_store(task: Any, returned: Any) -> Any:
     """What Celery gets: the bag, with its encoded form when somebody else will read it."""
     if task.request.called_directly or not isinstance(returned, dict) or not _is_read(task):
         return returned
-    return carried(returned, task_name=task.name) if task.backend.serializer == "json" else returned
+    if task.backend.serializer != JSON:
+        return returned
+    check_for_plain_task(returned, task.request, task.app, task_name=task.name)
+    return carried(returned, task_name=task.name)
 
 
 def _is_read(task: Any) -> bool:

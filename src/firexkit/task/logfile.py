@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import logging
 import os.path
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from logging.handlers import WatchedFileHandler
@@ -98,11 +100,39 @@ def add_handlers(path: str) -> list[tuple[logging.Logger, logging.Handler]]:
     for owner in (logging.getLogger(), logging.getLogger(CELERY_TASK_LOGGER)):
         model = worker_handler(owner)
         if model is not None:
-            handler = WatchedFileHandler(path, mode="a", encoding="utf-8")
-            handler.setFormatter(model.formatter)
-            owner.addHandler(handler)
-            added.append((owner, handler))
+            added.append((owner, _handler(path, model)))
+    for owner, handler in added:
+        owner.addHandler(handler)
     return added
+
+
+def _handler(path: str, model: logging.Handler) -> logging.Handler:
+    handler = WatchedFileHandler(path, mode="a", encoding="utf-8", delay=True)
+    handler.setFormatter(_for_a_page(model.formatter))
+    thread = threading.current_thread()
+    if thread is not threading.main_thread():
+        # In a pool of threads, other tasks log to the same loggers.
+        handler.addFilter(lambda record: record.thread == thread.ident)
+    return handler
+
+
+class _Escaped(logging.Formatter):
+    """What a formatter makes, as text of an HTML page."""
+
+    def __init__(self, text: logging.Formatter) -> None:
+        super().__init__()
+        self._text = text
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as the formatter has it, with nothing in it that a browser would obey."""
+        return html.escape(self._text.format(record), quote=False)
+
+
+def _for_a_page(formatter: logging.Formatter | None) -> logging.Formatter:
+    """A formatter for the task's page: an application's own makes HTML itself, those of Celery and Python make text."""
+    text = formatter or logging.Formatter()
+    makes_text = type(text).__module__.partition(".")[0] in ("logging", "celery")
+    return _Escaped(text) if makes_text else text
 
 
 def write_header(path: str, task: Any) -> None:

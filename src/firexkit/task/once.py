@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from time import monotonic, sleep
 from typing import Any
+from uuid import uuid4
 
 from firexkit import _wire
+from firexkit._celery.patience import patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import current_run, records_of
 from firexkit.result import WaitOnChainTimeoutError, wait_on_async_results_and_maybe_raise
@@ -35,13 +37,15 @@ def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, ke
     key = f"{key}_{retries}" if retries else key
     runs, run, deadline = records_of(task.app.backend).runs, current_run(), monotonic() + _PATIENCE
     # An owner that could not send gives the key back, so it is asked for again until an id is there.
-    while not runs.claim_once(key, run):
+    claimant = str(task.request.id or uuid4())
+    while True:
         if uid := runs.once_uid(key, run):
             return _as_guest(task, uid, kwargs, block=block)
+        if runs.claim_once(key, run, claimant):
+            return _as_owner(task, args, kwargs, key=key, block=block)
         if monotonic() > deadline:
             raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
         sleep(_POLL)
-    return _as_owner(task, args, kwargs, key=key, block=block)
 
 
 def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
@@ -51,8 +55,8 @@ def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: 
 
     def publish(result: AsyncResult) -> None:
         nonlocal sent
-        runs.publish_once(key, run, result.id)
         sent = True
+        patiently(runs.publish_once, key, run, result.id)
         if then is not None:
             then(result)
 

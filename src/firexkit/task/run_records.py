@@ -11,7 +11,7 @@ from typing import Any
 from celery import current_app
 
 from firexkit import _wire
-from firexkit._records import cache_key, configured_run, once_count_key, once_uid_key, records_of
+from firexkit._records import cache_key, configured_run, current_run, once_count_key, once_uid_key, records_of
 
 REDIS_DB_KEY_FOR_RESULTS_WITH_REPORTS = _wire.REPORTS
 REDIS_DB_KEY_PREFIX_FOR_ENQUEUE_ONCE_UID = _wire.ONCE_UID
@@ -20,7 +20,11 @@ REDIS_DB_KEY_PREFIX_FOR_CACHE_ENABLED_UID = _wire.CACHE
 
 
 def _run_of(db: Any) -> str:
-    return configured_run(getattr(db, "app", None) or current_app)
+    if run := current_run():
+        return run
+    # An application's own name for its run need not be the root task's id: then all that is there is its run.
+    configured = str((getattr(db, "app", None) or current_app).conf.get("uid") or "")
+    return configured if configured and records_of(db).runs.is_known(configured) else ""
 
 
 def add_task_result_with_report_to_db(db: Any, result_id: str) -> None:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from celery import current_app, signals
+from celery.states import SUCCESS
 
 from firexkit import _lazy
 from firexkit._celery.patience import is_transient, patiently
@@ -56,9 +57,11 @@ def update_task_name(sender: Any = None, task_id: str = "", **_: Any) -> None:
     _quietly(lambda: tasks.started(task_id, name=sender.name, run=run), timeout=_patience_of(sender))
 
 
-def mark_task_postrun(task: Any = None, task_id: str = "", **_: Any) -> None:
+def mark_task_postrun(task: Any = None, task_id: str = "", state: str | None = None, **_: Any) -> None:
     """Put on record that a body ended."""
-    _quietly(lambda: records_of(task.backend).tasks.done(task_id), timeout=_patience_of(task))
+    silent = bool(task.request.ignore_result) and state == SUCCESS
+    tasks = records_of(task.backend).tasks
+    _quietly(lambda: tasks.done(task_id, leaves_no_result=silent), timeout=_patience_of(task))
 
 
 def _patience_of(task: Any) -> float:

@@ -136,8 +136,8 @@ def wait_for_word(key):
 @app.task
 def never(key):
     """Says that it started, and when it is ended, that it ended."""
-    say(f"{key}.started")
     try:
+        say(f"{key}.started")
         time.sleep(60)
     finally:
         say(f"{key}.ended")
@@ -212,7 +212,8 @@ def squares_at_once(self, number, key, times):
 @app.task(bind=True, returns="attempts", max_retries=2)
 def succeed_at_third(self, box):
     if self.request.retries < 2:
-        raise self.retry(exc=ValueError("not yet"), countdown=0)
+        # Without a pause Celery may write "retry" over the success of the next attempt.
+        raise self.retry(exc=ValueError("not yet"), countdown=0.2)
     return self.request.retries + 1
 
 

@@ -1,5 +1,6 @@
 """Tasks for rows of the two quirk registers that show only in a worker."""
 
+import time
 from pathlib import Path
 
 from kombu.exceptions import OperationalError
@@ -204,6 +205,17 @@ def wait_for_queue(self, queue):
     child = take.s(1)
     child.set_queue(queue)
     self.enqueue_child(child, block=True, check_task_worker_frequency=0.1, fail_on_worker_failures=1)
+
+
+@app.task(bind=True)
+def wait_and_ask(self, key):
+    """Asks all workers while it waits, over and over."""
+    self.enqueue_child(listen.s(key), block=True, check_task_worker_frequency=0.1)
+
+
+@app.task
+def doze(seconds):
+    time.sleep(seconds)
 
 
 @app.task

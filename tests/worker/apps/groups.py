@@ -54,3 +54,17 @@ def leave_nothing():
 def patient_parent(self):
     self.enqueue_child(leave_nothing.s(), block=True, max_wait=20)
     return True
+
+
+@app.task(use_cache=True, returns=("seen",))
+def remembered():
+    return 1
+
+
+@app.task(bind=True, returns=("seen",))
+def asks_twice(self):
+    first = self.enqueue_child_once(remembered.s(), enqueue_once_key="k", block=True, max_wait=20)
+    keep = {"do_not_forget_enqueue_once_nodes": False, "do_not_forget_cache_enabled_tasks_results": False}
+    self.forget_child_result(first, **keep)
+    again = self.enqueue_child_once(remembered.s(), enqueue_once_key="k", block=True, max_wait=20)
+    return [again.result["seen"], first.id != again.id]

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from firexkit._wire import EVENT_INSTRUMENTATION, INSTRUMENTATION_STACK
+from firexkit._wire import ABOG_WRITTEN_TO, EVENT_INSTRUMENTATION, INSTRUMENTATION_STACK
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class DictWillNotAllowWrites(dict[str, Any]):
         stack = traceback.format_stack()[:-2]
         logger.warning("Writing to abog is deprecated: it is a new dict each time\n%s", "".join(stack))
         if self._task is not None:
-            self._task.send_event(EVENT_INSTRUMENTATION, **{INSTRUMENTATION_STACK: stack, "abog_written_to": True})
+            self._task.send_event(EVENT_INSTRUMENTATION, **{INSTRUMENTATION_STACK: stack, ABOG_WRITTEN_TO: True})
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._warn()

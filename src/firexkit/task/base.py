@@ -586,7 +586,7 @@ class FireXTask(Task):
         """Show the values, given by name, that the task's flame configs ask for."""
         configs = self.execution.context.flame_configs
         if configs and not self.request.called_directly and (entries := shown(configs, data, self)):
-            self.send_event(_wire.EVENT_FLAME, flame_data=entries)
+            self.send_event(_wire.EVENT_FLAME, **{_wire.FLAME_DATA: entries})
 
     def update_firex_data(self, **kwargs: Any) -> None:
         """Show these values, as :meth:`send_firex_data` does."""
@@ -594,7 +594,8 @@ class FireXTask(Task):
 
     def send_firex_html(self, **kwargs: Any) -> None:
         """Show HTML, by key; no config is needed."""
-        self.send_event(_wire.EVENT_FLAME, flame_data={key: flame_entry(html) for key, html in kwargs.items()})
+        entries = {key: flame_entry(html) for key, html in kwargs.items()}
+        self.send_event(_wire.EVENT_FLAME, **{_wire.FLAME_DATA: entries})
 
     def send_firex_event_raw(self, data: dict[str, Any]) -> None:
         """Send fields of the flame event as they are."""
@@ -604,7 +605,7 @@ class FireXTask(Task):
         """Collapse the current task (default), or collapse the task with the supplied UUID."""
         own = str(self.request.id)
         entry = flame_entry([collapse_op(own, task_uuid or own)], "object")
-        self.send_event(_wire.EVENT_FLAME, flame_data={_wire.FLAME_COLLAPSE_KEY: entry})
+        self.send_event(_wire.EVENT_FLAME, **{_wire.FLAME_DATA: {_wire.FLAME_COLLAPSE_KEY: entry}})
 
     def has_report_meta(self) -> bool:
         """Whether the task's results go into reports."""

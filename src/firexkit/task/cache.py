@@ -21,7 +21,7 @@ _POLL = 0.1
 def is_enabled(task: Any) -> bool:
     """Whether calls of this task are answered from the cache: the message's word wins over the task's."""
     request = task.request
-    asked = None if request.called_directly else (request.properties or {}).get("use_cache")
+    asked = None if request.called_directly else (request.properties or {}).get(_wire.USE_CACHE)
     return bool(task.default_use_cache if asked is None else asked)
 
 

@@ -13,7 +13,7 @@ from celery.exceptions import Ignore, Reject, Retry
 from firexkit._celery.messages import JSON, carried, check_for_plain_task, header_of, received
 from firexkit._celery.requests import request_for_direct_call
 from firexkit._celery.types import AsyncResult
-from firexkit._wire import CHAIN_DEPTH, INJECTED_HEADER
+from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.task import cache, logfile
@@ -116,7 +116,7 @@ class Execution:
         """Call the hook with the results as converters left them; keys that converters added are none."""
         bag = self.bag.get_bag()
         results = {key: bag[key] for key in returned if key in bag} if isinstance(returned, dict) else returned
-        extra = {} if self.cached_from is None else {"extra_events": {"cached_result_from": self.cached_from}}
+        extra = {} if self.cached_from is None else {"extra_events": {CACHED_RESULT_FROM: self.cached_from}}
         self.task.post_task_run(results, **extra)
 
     @contextmanager

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from firexkit._celery.messages import is_encoded, received
-from firexkit._wire import ENCODED_ARGS_OPTION
+from firexkit._wire import ENCODED_ARGS_OPTION, USE_CACHE
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -33,9 +33,9 @@ def _log_attempt(task: Any, max_retries: int | None) -> None:
 
 
 def _with_message(request: Any, options: dict[str, Any]) -> dict[str, Any]:
-    use_cache = (request.properties or {}).get("use_cache")
+    use_cache = (request.properties or {}).get(USE_CACHE)
     if use_cache is not None:
-        options.setdefault("use_cache", use_cache)
+        options.setdefault(USE_CACHE, use_cache)
     if not is_encoded(request):
         return options
     if options.get("args") is None and options.get("kwargs") is None:

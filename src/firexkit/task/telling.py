@@ -27,22 +27,22 @@ def tell_start(task: Any, extra_events: Extra) -> None:
 def _start_facts(task: Any) -> dict[str, Any]:
     request = task.request
     return {
-        "firex_bound_args": convert_to_serializable(task.bound_args),
-        "firex_default_bound_args": convert_to_serializable(task.default_bound_args),
-        "called_as_orig": task.called_as_orig,
-        "long_name": task.name_without_orig,
-        "log_filepath": task.task_log_url,
-        "from_plugin": task.from_plugin,
-        "code_filepath": task.code_filepath,
-        "retries": request.retries,
+        _wire.BOUND_ARGS: convert_to_serializable(task.bound_args),
+        _wire.DEFAULT_BOUND_ARGS: convert_to_serializable(task.default_bound_args),
+        _wire.CALLED_AS_ORIG: task.called_as_orig,
+        _wire.LONG_NAME: task.name_without_orig,
+        _wire.LOG_FILEPATH: task.task_log_url,
+        _wire.FROM_PLUGIN: task.from_plugin,
+        _wire.CODE_FILEPATH: task.code_filepath,
+        _wire.RETRIES: request.retries,
         # A root task that is retried is its own parent in Celery's eyes.
-        "task_parent_id": request.parent_id if request.parent_id != request.id else None,
+        _wire.TASK_PARENT_ID: request.parent_id if request.parent_id != request.id else None,
     }
 
 
 def tell_results(task: Any, results: Any, extra_events: Extra) -> None:
     """Tell monitors what a task returned."""
-    task.send_event(_wire.EVENT_RESULTS, **{"firex_result": convert_to_serializable(results), **(extra_events or {})})
+    task.send_event(_wire.EVENT_RESULTS, **{_wire.RESULT: convert_to_serializable(results), **(extra_events or {})})
     task.send_firex_data(task.abog)
 
 
@@ -69,6 +69,6 @@ def report_failure(task: Any, error: Exception, logging_extra: Extra) -> None:
     if isinstance(error, ChainInterruptedException | ChainRevokedException):
         cause_id = getattr(last_causing_chain_interrupted_exception(error), "task_id", None)
         if cause_id:
-            task.send_event(_wire.EVENT_EXCEPTION_CAUSE, exception_cause_uuid=cause_id)
+            task.send_event(_wire.EVENT_EXCEPTION_CAUSE, **{_wire.EXCEPTION_CAUSE_UUID: cause_id})
     extra = {"span_class": "exception", **(logging_extra or {})}
     logger.error("%s: %s", type(error).__name__, error, exc_info=error, extra=extra)

@@ -87,6 +87,14 @@ def test_a_signature_enqueues_itself(tasks):
     assert result.get()["z"] == 20
 
 
+def test_enqueuing_leaves_the_callers_signature_alone(tasks):
+    """Options given to enqueue are those of this sending, not of the signature."""
+    chain = tasks["one"].s(1) | tasks["two"].s()
+    chain.enqueue(queue="fast", priority=0, soft_time_limit=9)
+
+    assert [dict(member.options) for member in chain.tasks] == [{}, {}]
+
+
 # ── children ─────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,7 +6,7 @@ import pytest
 from celery import chord
 
 from firexkit.result import ChainInterruptedException
-from worker.apps.groups import asks_twice, failing_parent, gather, locate, parent, patient_parent
+from worker.apps.groups import asks_twice, failing_parent, few_at_a_time, gather, locate, parent, patient_parent
 
 APP = "worker.apps.groups"
 
@@ -46,3 +46,11 @@ def test_a_forgotten_child_enqueued_once_runs_again(worker_for):
     worker_for(APP)
 
     assert asks_twice.delay().get(timeout=50)["seen"] == [1, True]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_more_than_allowed_are_under_way(worker_for, limit):
+    """Of many children, never more run at a time than the parent allows."""
+    worker_for(APP, concurrency=8)
+
+    assert few_at_a_time.delay(limit).get(timeout=50)["peak"] == limit

@@ -1,5 +1,6 @@
 """Groups and chords of FireX tasks, with values that plain JSON does not carry."""
 
+import time
 from pathlib import Path
 
 from celery import group
@@ -68,3 +69,17 @@ def asks_twice(self):
     self.forget_child_result(first, **keep)
     again = self.enqueue_child_once(remembered.s(), enqueue_once_key="k", block=True, max_wait=20)
     return [again.result["seen"], first.id != again.id]
+
+
+@app.task(returns=("under_way",))
+def count_company(key):
+    company = app.backend.client.incr(key)
+    time.sleep(0.2)
+    app.backend.client.decr(key)
+    return company
+
+
+@app.task(bind=True, returns=("peak",))
+def few_at_a_time(self, limit):
+    results = self.enqueue_in_parallel([count_company.s(key="company") for _ in range(6)], max_parallel_chains=limit)
+    return max(result.result["under_way"] for result in results)

@@ -7,7 +7,7 @@ import pytest
 from firexkit.result import ChainInterruptedException, get_results
 from worker.apps import backendless, filed, fix_rows
 from worker.apps.serialized import Custom, CustomError
-from worker.rig import wait_until
+from worker.rig import Worker, wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -20,14 +20,35 @@ def pool(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def serialized_workers(request, pool, tmp_path_factory):
+    """Starts the worker of an app once; all of them end with the module.
+
+    Since Celery 5.6.2 every worker on the broker writes down every revocation, in its own serializer.
+    """
+    request.getfixturevalue("_running_server")
+    directory, started = tmp_path_factory.mktemp("serialized"), {}
+
+    def start(name):
+        if name not in started:
+            # Celery's workers refuse to run as root with pickle, as tests in a container do.
+            options = {"pool": pool, "concurrency": 3, "env": {"C_FORCE_ROOT": "1"}}
+            started[name] = Worker(f"worker.apps.{name}", directory, **options).start()
+
+    yield start
+    for worker in started.values():
+        worker.kill()
+
+
 @pytest.fixture
-def tasks_of(worker_for, pool):
+def tasks_of(server, serialized_workers):
     """The tasks of an app, with a worker for it."""
 
     def tasks_of(name):
-        # Celery's workers refuse to run as root with pickle, as tests in a container do.
-        worker_for(f"worker.apps.{name}", pool=pool, concurrency=3, env={"C_FORCE_ROOT": "1"})
-        return importlib.import_module(f"worker.apps.{name}").tasks
+        serialized_workers(name)
+        module = importlib.import_module(f"worker.apps.{name}")
+        module.app.set_current()
+        return module.tasks
 
     return tasks_of
 

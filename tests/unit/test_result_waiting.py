@@ -456,3 +456,12 @@ def test_directly_called_task_sends_no_events():
 def test_zombie_is_a_chain_interruption():
     """Who catches chain interruptions catches zombies too."""
     assert issubclass(ChainInterruptedByZombieTaskException, ChainInterruptedException)
+
+
+def test_a_chain_has_ended_when_its_earlier_members_are_stored():
+    """Celery starts the next member before it stores the one before, so the last may be there first."""
+    reads = iter([STARTED, STARTED, SUCCESS])
+    parent = ScriptedResult(lambda: next(reads, SUCCESS))
+    wait_on_async_results(ScriptedResult(SUCCESS, parent=parent), **SOON)
+
+    assert next(reads, "all read") == "all read"

@@ -287,8 +287,8 @@ def test_threads_have_no_time_limits_but_know_them(worker):
 
 def test_queue_and_priority_reach_every_task_of_a_chain(worker):
     """The options of `enqueue` hold for each member, and for the queue that a worker takes it from."""
-    result = (tasks.tell_options.s() | tasks.tell_options.s()).enqueue(queue=tasks.OTHER_QUEUE, priority=0)
-    result.get(timeout=10)
+    chain = tasks.tell_options.s() | tasks.tell_options.s()
+    result = chain.enqueue(queue=tasks.OTHER_QUEUE, priority=0, block=True)
 
     assert [get_results(one, ("queue", "priority")) for one in (result.parent, result)] == [(tasks.OTHER_QUEUE, 0)] * 2
 

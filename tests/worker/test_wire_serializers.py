@@ -46,9 +46,7 @@ def tasks_of(server, serialized_workers):
 
     def tasks_of(name):
         serialized_workers(name)
-        module = importlib.import_module(f"worker.apps.{name}")
-        module.app.set_current()
-        return module.tasks
+        return importlib.import_module(f"worker.apps.{name}").tasks
 
     return tasks_of
 

@@ -33,6 +33,8 @@ from firexkit.revoke import RevokedRequests
 _GROWTH = 1.01
 _LONGEST_PAUSE = 300
 """How many times the first pause a pause may become."""
+_STORING_PATIENCE = 2
+"""Seconds that earlier members of a chain may take to store what they returned, once the last has ended."""
 _BODY_PATIENCE = 300
 """Seconds that a revoked task's body may take to end."""
 
@@ -83,6 +85,7 @@ class Watch:
         self._callbacks = _Callbacks(callbacks)
         self._workers = _WorkerChecks(patience)
         self._bodies = _RevokedBodies()
+        self._ended: dict[int, float] = {}
         self._on_block = on_block
         self._deadline = inf if patience.max_wait is None else monotonic() + patience.max_wait
         self._failures: dict[int, Exception] = {}
@@ -119,7 +122,7 @@ class Watch:
         settled: dict[int, tuple[Any, Exception | None]] = {}
         for index, result in self._pending.items():
             blamed = facts.first_to_blame(result)
-            if blamed is None and (facts.states[id_of(result)] in READY_STATES or facts.leaves_no_result(result)):
+            if blamed is None and facts.has_ended(result) and self._is_chain_stored(index, result, facts):
                 settled[index] = (result, None)
             elif blamed is not None and not self._bodies.still_run(blamed, facts.states[id_of(blamed)]):
                 settled[index] = (result, _error_of(blamed, facts.states[id_of(blamed)]))
@@ -127,6 +130,13 @@ class Watch:
         for index, error in self._workers.zombies(remaining, self._deadline - monotonic()).items():
             settled[index] = (self._pending[index], error)
         return settled
+
+    def _is_chain_stored(self, index: int, result: Any, facts: _Facts) -> bool:
+        """Whether all of a chain can be read: Celery starts the next member before it stores the result of one."""
+        if all(facts.has_ended(parent) for parent in parents_of(result)):
+            return True
+        patience_ends = self._ended.setdefault(index, monotonic()) + _STORING_PATIENCE
+        return monotonic() >= min(patience_ends, self._deadline)
 
     def _give_up_when_late(self) -> None:
         if monotonic() < self._deadline:
@@ -210,6 +220,10 @@ class _Facts:
         pending = [member for member_id, member in members.items() if self.states[member_id] == PENDING]
         fields = (_wire.FIELD_REVOKED, _wire.FIELD_ATTEMPT, _wire.FIELD_NO_RESULT)
         self._known = records_of_many(pending, fields)
+
+    def has_ended(self, result: Any) -> bool:
+        """Whether a task will not change its state any more."""
+        return self.states[id_of(result)] in READY_STATES or self.leaves_no_result(result)
 
     def leaves_no_result(self, result: Any) -> bool:
         """Whether a task with ``ignore_result`` has succeeded: nothing more will ever be known of it."""

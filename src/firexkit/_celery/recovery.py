@@ -29,9 +29,11 @@ from functools import cache, partial, wraps
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
+import celery
 from celery.concurrency.asynpool import AsynPool
 from celery.worker import state
 from celery.worker.consumer import Consumer, Tasks
+from celery.worker.consumer.mingle import Mingle
 from celery.worker.request import Request
 from kombu.transport import redis
 
@@ -72,8 +74,23 @@ def install() -> None:
     ]
     if "self._cache.clear()" in _source(AsynPool.flush):
         mends.append((AsynPool, "flush", _keeping_running))
+    if celery.VERSION < (5, 6):
+        mends.append((Mingle, "start", _first_time_only))
     for owner, name, mend in mends:
         setattr(owner, name, mend(getattr(owner, name)))
+
+
+def _first_time_only(start: Callable[[Mingle, Consumer], None]) -> Callable[[Mingle, Consumer], None]:
+    """Celery 5.3.1 may hang in its search for neighbours after a reconnect; it has met them when it started."""
+    met: WeakSet[Consumer] = WeakSet()
+
+    @wraps(start)
+    def start_first_time(step: Mingle, consumer: Consumer) -> None:
+        if consumer not in met:
+            met.add(consumer)
+            start(step, consumer)
+
+    return start_first_time
 
 
 def _source(function: Callable[..., Any]) -> str:

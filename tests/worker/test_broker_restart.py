@@ -82,6 +82,7 @@ def test_a_worker_goes_on_after_twenty_seconds_without_its_broker(own_server, cl
     assert worker.children == pool
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 @pytest.mark.parametrize(("task", "prefetch"), [("body", "4"), ("late_body", "1")], ids=["early", "late"])

@@ -11,7 +11,7 @@ from firexkit._celery.states import forget_what_was_read
 from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
 from firexkit.result.lookups import get_result_id
-from firexkit.result.tree import climb_up_until_null_parent, collected, get_all_children
+from firexkit.result.tree import climb_up_until_null_parent, get_all_children
 
 
 def forget_single_async_result(r: AsyncResult) -> None:
@@ -43,9 +43,10 @@ def forget_subtree_results(
     """
     kept = {get_result_id(node) for node in do_not_forget_nodes or ()}
     # All of them first: deleting while walking would lose the links to what is below.
-    nodes = collected(lambda: get_all_children(head_node_result, skip_subtree_nodes=skip_subtree_nodes), without=kept)
+    nodes = list(get_all_children(head_node_result, skip_subtree_nodes=skip_subtree_nodes))
     for node in nodes:
-        forget_single_async_result(node)
+        if node.id not in kept:
+            forget_single_async_result(node)
 
 
 def forget_chain_results(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from time import monotonic, sleep
 from typing import Any
 
@@ -11,7 +11,6 @@ from celery.states import FAILURE, PENDING, REVOKED
 
 from firexkit import _wire
 from firexkit._celery.patience import patiently
-from firexkit._celery.types import AsyncResult
 from firexkit.result.lookups import (
     get_result_id,
     get_result_logging_name,
@@ -170,8 +169,3 @@ def _may_still_run(node: Any) -> bool:
     names = (_wire.FIELD_SENT, _wire.FIELD_ATTEMPT, _wire.FIELD_REVOKED)
     (known,) = records.tasks.fields([id_of(node)], names)
     return _wire.FIELD_ATTEMPT in known or (_wire.FIELD_SENT in known and _wire.FIELD_REVOKED not in known)
-
-
-def collected(walk: Callable[[], Iterator[AsyncResult]], *, without: Container[str] = ()) -> Sequence[AsyncResult]:
-    """The nodes of a walk, complete before anyone touches them, without the given ids."""
-    return [node for node in list(walk()) if node.id not in without]

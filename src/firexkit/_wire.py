@@ -133,3 +133,11 @@ NOTES: Final = "notes"
 MODEL_FIELDS_SET: Final = "fields_set"
 MODEL_EXTRA: Final = "extra"
 MODEL_PRIVATE: Final = "private"
+
+# ── the environment and entry points ─────────────────────────────────────────────────────
+BROKER_VARIABLE: Final = "FIREX_BROKER"
+PASSWORD_FILE_VARIABLE: Final = "FIREX_PASSWORD_FILE"  # noqa: S105 - the name of a variable
+HOME_VARIABLE: Final = "FIREX_HOME"
+LISTENERS_GROUP: Final = "firexkit.listeners"
+TASKS_GROUP: Final = "firex.tasks"
+EXTERNAL_COMMANDS: Final = "external_commands"

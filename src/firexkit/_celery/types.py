@@ -32,7 +32,16 @@ if TYPE_CHECKING:
         def __setattr__(self, name: str, value: Any) -> None: ...
         def ready(self) -> bool: ...
 
-    Celery = Any
+    class Celery:
+        """A Celery app; members that are not listed are Celery's own."""
+
+        main: str
+        conf: Any
+        tasks: dict[str, Any]
+
+        def __init__(self, main: str | None = None, **options: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def task(self, *args: Any, **options: Any) -> Any: ...
 else:
     from celery import Celery
     from celery.app.task import Task

@@ -1,0 +1,50 @@
+"""Where a broker is: its address, with the password from a file, and without it for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+__all__ = ["BrokerAddressError", "with_password", "without_password"]
+
+
+class BrokerAddressError(ValueError):
+    """An address that can't be used, or a password file that can't be read."""
+
+
+def with_password(address: str, password_file: str | Path | None) -> str:
+    """An address with the password that a file holds.
+
+    Args:
+        address: a URL, such as ``redis://host:6379/0`` or ``redis+socket:///path?virtual_host=0``.
+        password_file: a file whose first line is the password; None leaves the address as it is.
+
+    Raises:
+        BrokerAddressError: the file can't be read or is empty, or the address has a password already.
+    """
+    if password_file is None:
+        return address
+    try:
+        password = Path(password_file).read_text(encoding="utf-8").partition("\n")[0].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokerAddressError(f"cannot read the broker's password from {password_file}: {error}") from error
+    if not password:
+        raise BrokerAddressError(f"the password file {password_file} is empty")
+    parts = urlsplit(address)
+    if parts.password:
+        raise BrokerAddressError("the broker's address holds a password already; give it there or in a file, not both")
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}").geturl()
+
+
+def without_password(address: str) -> str:
+    """An address as it may be shown and logged.
+
+    Args:
+        address: a URL.
+    """
+    parts = urlsplit(address)
+    if not parts.password:
+        return address
+    host = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from firexkit._serialization import RemoteError as RemoteError
     from firexkit._serialization import WireError as WireError
     from firexkit._serialization import allow as allow
+    from firexkit.app import FireX as FireX
     from firexkit.argument_conversion import ConverterRegister as ConverterRegister
     from firexkit.argument_conversion import SingleArgDecorator as SingleArgDecorator
     from firexkit.bag_of_goodies import BagOfGoodies as BagOfGoodies
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from firexkit.chain import InvalidChainArgsException as InvalidChainArgsException
     from firexkit.chain import returns as returns
     from firexkit.chain import verify_chain_arguments as verify_chain_arguments
+    from firexkit.firex_exceptions import FireXReturnCodeException as FireXReturnCodeException
+    from firexkit.input_converter import InputConverter as InputConverter
     from firexkit.result import ChainInterruptedException as ChainInterruptedException
     from firexkit.result import ChainRevokedException as ChainRevokedException
     from firexkit.result import get_results as get_results
@@ -30,9 +33,12 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "firexkit._serialization": ("RemoteError", "WireError", "allow"),
+        "firexkit.app": ("FireX",),
         "firexkit.argument_conversion": ("ConverterRegister", "SingleArgDecorator"),
         "firexkit.bag_of_goodies": ("BagOfGoodies",),
         "firexkit.chain": ("InjectArgs", "InvalidChainArgsException", "returns", "verify_chain_arguments"),
+        "firexkit.firex_exceptions": ("FireXReturnCodeException",),
+        "firexkit.input_converter": ("InputConverter",),
         "firexkit.result": ("ChainInterruptedException", "ChainRevokedException", "get_results"),
         "firexkit.task": (
             "FireXTask",
@@ -52,8 +58,11 @@ __all__ = [
     "ChainInterruptedException",
     "ChainRevokedException",
     "ConverterRegister",
+    "FireX",
+    "FireXReturnCodeException",
     "FireXTask",
     "InjectArgs",
+    "InputConverter",
     "InvalidChainArgsException",
     "PendingChildStrategy",
     "RemoteError",

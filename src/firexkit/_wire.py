@@ -136,8 +136,39 @@ MODEL_PRIVATE: Final = "private"
 
 # ── the environment and entry points ─────────────────────────────────────────────────────
 BROKER_VARIABLE: Final = "FIREX_BROKER"
-PASSWORD_FILE_VARIABLE: Final = "FIREX_PASSWORD_FILE"  # noqa: S105 - the name of a variable
+PASSWORD_FILE_VARIABLE: Final = "FIREX_PASSWORD_FILE"
 HOME_VARIABLE: Final = "FIREX_HOME"
+RUN_OF_QUEUE: Final = "FIREXKIT_RUN_OF_QUEUE:"
+"""Backend key before a queue: the id and the directory of the run that the queue belongs to."""
 LISTENERS_GROUP: Final = "firexkit.listeners"
 TASKS_GROUP: Final = "firex.tasks"
 EXTERNAL_COMMANDS: Final = "external_commands"
+
+# ── an external command: what the event task-send-flame tells in EXTERNAL_COMMANDS, under the command's id ──
+COMMAND_LINE: Final = "cmd"
+COMMAND_DIRECTORY: Final = "cwd"
+COMMAND_OUTPUT_FILE: Final = "output_file"
+COMMAND_HOST: Final = "host"
+COMMAND_REMOTE_HOST: Final = "remote_host"
+COMMAND_START: Final = "start_time"
+COMMAND_END: Final = "end_time"
+COMMAND_RESULT: Final = "result"
+COMMAND_COMPLETED: Final = "completed"
+COMMAND_TIMEOUT: Final = "timeout"
+COMMAND_INACTIVE: Final = "inactive"
+COMMAND_RETURNCODE: Final = "returncode"
+COMMAND_OUTPUT: Final = "output"
+COMMAND_OUTPUT_TRUNCATED: Final = "output_truncated"
+COMMAND_STDERR: Final = "stderr_output"
+COMMAND_STDERR_TRUNCATED: Final = "stderr_output_truncated"
+KEPT_FROM_COMMANDS: Final = frozenset(
+    {
+        BROKER_VARIABLE,
+        PASSWORD_FILE_VARIABLE,
+        "CELERY_BROKER_URL",
+        "CELERY_BROKER_READ_URL",
+        "CELERY_BROKER_WRITE_URL",
+        "CELERY_RESULT_BACKEND",
+    }
+)
+"""Variables of the worker that lead to the broker; a command does not get them unless its caller says so."""

@@ -25,7 +25,7 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "accept_content": ["json"],
         "broker_connection_retry_on_startup": True,
-        # Redis hands a message out again when it was not acknowledged for so long, and late ones are not before the end.
+        # Redis hands a message out again when it was not acknowledged for so long; a late one is not before the end.
         "broker_transport_options": {"visibility_timeout": int(30 * DAY)},
         "result_backend_always_retry": True,  # else a result is lost when the broker is away for a moment
         "result_expires": 7 * DAY,
@@ -95,9 +95,11 @@ def broker_of_environment() -> str | None:
     return with_password(address, os.environ.get(_wire.PASSWORD_FILE_VARIABLE)) if address else None
 
 
-@worker_init.connect(weak=False)
 def _attach_listeners(sender: Any = None, **_ignored: Any) -> None:
     """Let installed packages hear the facts of this worker's tasks (entry points ``firexkit.listeners``)."""
     if isinstance(getattr(sender, "app", None), FireX):
         for entry in entry_points(group=_wire.LISTENERS_GROUP):
             listen(entry.load())
+
+
+worker_init.connect(_attach_listeners, weak=False)

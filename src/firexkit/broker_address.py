@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-__all__ = ["BrokerAddressError", "with_password", "without_password"]
+__all__ = ["BrokerAddressError", "bare", "password_in", "with_password", "without_password"]
 
 
 class BrokerAddressError(ValueError):
@@ -34,7 +34,27 @@ def with_password(address: str, password_file: str | Path | None) -> str:
     if parts.password:
         raise BrokerAddressError("the broker's address holds a password already; give it there or in a file, not both")
     host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:{quote(password, safe='')}@{host}").geturl()
+    return _at(parts, f"{parts.username or ''}:{quote(password, safe='')}@{host}")
+
+
+def password_in(address: str) -> str:
+    """The password in an address; empty when there is none.
+
+    Args:
+        address: a URL.
+    """
+    return unquote(urlsplit(address).password or "")
+
+
+def bare(address: str) -> str:
+    """An address without its password, to be completed by :func:`with_password`.
+
+    Args:
+        address: a URL.
+    """
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return _at(parts, f"{parts.username}@{host}" if parts.username else host)
 
 
 def without_password(address: str) -> str:
@@ -47,4 +67,9 @@ def without_password(address: str) -> str:
     if not parts.password:
         return address
     host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=f"{parts.username or ''}:***@{host}").geturl()
+    return _at(parts, f"{parts.username or ''}:***@{host}")
+
+
+def _at(parts: SplitResult, host: str) -> str:
+    # Python drops the two slashes of a scheme that it does not know when no host follows them.
+    return f"{parts.scheme}://{host}{parts._replace(scheme='', netloc='').geturl()}"

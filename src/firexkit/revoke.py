@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -13,7 +14,7 @@ from firexkit._celery.patience import patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
 
-__all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result"]
+__all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result", "revoke_tasks"]
 
 _PATIENCE = 60.0
 """Seconds to keep trying while the broker is away."""
@@ -127,3 +128,15 @@ def revoke_nodes_up_to_parent(starting_node: AsyncResult, parent: AsyncResult | 
     while node is not None and node != parent:
         revoke_result(node)
         node = node.parent if node.parent != node else None
+
+
+def revoke_tasks(app: Any, task_ids: Sequence[str]) -> None:
+    """Revoke several tasks in one go, ending those that run, and put that on record so that every waiter learns it.
+
+    Args:
+        app: the app whose workers have them.
+        task_ids: the tasks.
+    """
+    if task_ids:
+        patiently(records_of(app.backend).cluster.revoked, list(task_ids), timeout=_PATIENCE)
+        patiently(partial(app.control.revoke, list(task_ids), terminate=True), timeout=_PATIENCE)

@@ -332,6 +332,7 @@ STARTED = {
     "called_as_orig": False,
     "long_name": "m.started",
     "log_filepath": None,
+    "chain_depth": 0,
     "from_plugin": False,
     "code_filepath": __file__,
     "retries": 2,

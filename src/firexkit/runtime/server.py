@@ -89,6 +89,11 @@ class Server:
             return None
         return self._process.pid
 
+    @property
+    def pids(self) -> set[int]:
+        """The server's process and the one that watches its owner, as far as they run."""
+        return {process.pid for process in (self._process, self._watcher) if process is not None}
+
     def client(self) -> redis.Redis:
         """A new client of this server; the caller closes it."""
         return redis.Redis(unix_socket_path=str(self.socket), password=self._password)

@@ -7,6 +7,7 @@ import html
 import logging
 import os.path
 import re
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +43,15 @@ def directory_of_worker_log() -> str | None:
     return str(Path(path).parent) if path else None
 
 
+def safe_name(name: str) -> str:
+    """A name in letters that every file system takes; whatever is in it, no path comes of it."""
+    return _UNSAFE.sub("_", name)[:_LONGEST_NAME]
+
+
 def file_name(task_name: str, task_id: str) -> str:
-    """The name of a task's file; whatever is in a name or an id, no path comes of it."""
+    """The name of a task's file."""
     name = f"{task_name}_{task_id}"
-    safe = _UNSAFE.sub("_", name)[:_LONGEST_NAME]
+    safe = safe_name(name)
     # What had to be changed could be the name of another task's file; a digest keeps them apart.
     digest = "" if safe == name else "_" + hashlib.sha256(name.encode(errors="replace")).hexdigest()[:16]
     return f"{safe}{digest}.html"
@@ -54,7 +60,7 @@ def file_name(task_name: str, task_id: str) -> str:
 def directory_for(hostname: str | None) -> str | None:
     """Where tasks of one worker log."""
     base = directory_of_worker_log()
-    return join(base, _UNSAFE.sub("_", str(hostname))) if base else None
+    return join(base, safe_name(str(hostname))) if base else None
 
 
 def path_for(hostname: str | None, task_name: str, task_id: str) -> str | None:
@@ -136,11 +142,12 @@ def _for_a_page(formatter: logging.Formatter | None) -> logging.Formatter:
 
 
 def write_header(path: str, task: Any) -> None:
-    """Begin the log page of the task that runs now; a retry finds it begun."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Begin the log page of the task that runs now; a retry finds it begun. It is as private as the worker's log."""
+    target, model = Path(path), Path(worker_log_file() or path)
+    target.parent.mkdir(mode=_mode_of(model.parent, 0o777), parents=True, exist_ok=True)
     if target.exists():
         return
+    target.touch(mode=_mode_of(model, 0o666))
     conf, directory, hostname = task.app.conf, str(target.parent), str(task.request.hostname)
     shared = conf.get("resources_dir")
     header = firexkit_common.JINJA_ENV.get_template("log_template.html").render(
@@ -154,6 +161,10 @@ def write_header(path: str, task: Any) -> None:
         worker_hostname=hostname.partition("@")[2],
     )
     target.write_text(header, encoding="utf-8")
+
+
+def _mode_of(path: Path, otherwise: int) -> int:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else otherwise
 
 
 def _relative(url: str | None, directory: str) -> str | None:

@@ -35,6 +35,7 @@ def _start_facts(task: Any) -> dict[str, Any]:
         _wire.FROM_PLUGIN: task.from_plugin,
         _wire.CODE_FILEPATH: task.code_filepath,
         _wire.RETRIES: request.retries,
+        _wire.CHAIN_DEPTH: task.bag.get(_wire.CHAIN_DEPTH, 0),
         # A root task that is retried is its own parent in Celery's eyes.
         _wire.TASK_PARENT_ID: request.parent_id if request.parent_id != request.id else None,
     }

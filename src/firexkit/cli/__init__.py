@@ -1,0 +1,53 @@
+"""The command ``firex``. Each command is a module of this package, imported when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+COMMANDS: Final = {
+    "run": "Run a chain of tasks, here or on a cluster.",
+    "list": "List the tasks there are, or their arguments.",
+    "info": "Tell about a task or an argument.",
+    "ps": "List runs.",
+    "wait": "Wait for a run to end, and end as it did.",
+    "stop": "Stop a run: its tasks are revoked and clean up.",
+    "worker": "Work for runs on a broker, from this machine.",
+    "completion": "Print what a shell needs to complete commands.",
+    "version": "Tell which versions are installed.",
+}
+
+
+class _Commands(click.Group):
+    """The commands, known by name; their modules are imported only to be used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"{__name__}.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def firex() -> None:
+    """Workflows of named tasks: run them, see how they go, know why they failed.
+
+    A first run, which does nothing:  firex run nop
+    """
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is one message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams have it
+    firex(prog_name="firex")

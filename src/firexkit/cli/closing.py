@@ -1,0 +1,74 @@
+"""What is printed when a run is over: what the tasks returned, or the root cause first and then what it took down."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import click
+
+from firexkit.runtime.directory import RunDirectory
+from firexkit.runtime.outcome import Failure, Outcome
+
+LONGEST_VALUE: Final = 2000
+"""Characters of a returned value on the screen; run.json has it whole."""
+
+
+def tell(outcome: Outcome, directory: RunDirectory) -> None:
+    """Print how a run ended: success where output goes, all else where errors go."""
+    if outcome.returncode == 0:
+        click.echo("\n".join(_success(outcome.results)))
+        return
+    click.echo("\n".join([*_failure(outcome), f"Logs: {directory.path}"]), err=True)
+
+
+def _success(results: Mapping[str, Any]) -> Iterator[str]:
+    yield "All tasks succeeded"
+    if results:
+        yield "Returned values:"
+        yield from (f"  {name} = {_shown(value)}" for name, value in results.items())
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters, see run.json)"
+
+
+def _failure(outcome: Outcome) -> Iterator[str]:
+    if outcome.revocation is not None:
+        yield f"The run was stopped: {outcome.revocation.reason} (by {outcome.revocation.revoking_user})"
+    if outcome.trouble:
+        yield f"The run failed: {outcome.trouble}"
+    first, *others = outcome.failures or (None,)
+    if first is not None:
+        yield from _root_cause(first)
+    if others:
+        yield "Other tasks that failed:"
+        yield from (f"  {one.name}: {_first_line(one.error)}{_log(one)}" for one in others)
+    if outcome.not_run:
+        yield f"Never began: {', '.join(outcome.not_run)}"
+
+
+def _root_cause(failure: Failure) -> Iterator[str]:
+    yield f"{failure.name} failed: {failure.error}"
+    if failure.traceback:
+        yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())
+    if failure.log:
+        yield f"  its log: {_place(failure)}"
+    if failure.took_down:
+        yield f"  and with it failed: {', '.join(failure.took_down)}"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _log(failure: Failure) -> str:
+    return f" (log: {_place(failure)})" if failure.log else ""
+
+
+def _place(failure: Failure) -> str:
+    """A log's path, with its host when that is another."""
+    host = failure.worker.partition("@")[2]
+    return f"{host}:{failure.log}" if host and host != socket.gethostname() else str(failure.log)

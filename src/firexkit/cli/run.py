@@ -1,0 +1,97 @@
+"""``firex run``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from firexkit._importing import SourceError
+from firexkit.broker_address import BrokerAddressError, with_password
+from firexkit.cli import closing
+from firexkit.cli.completing import RunCommand, complete_words
+from firexkit.cli.detaching import detached
+from firexkit.cli.help import tell_help
+from firexkit.cli.options import listed, with_broker, with_runs_directory, with_tasks, with_worker
+from firexkit.cli.refusal import Refusal, refused
+from firexkit.cli.screen import screen_for
+from firexkit.runtime import broker
+from firexkit.runtime.conductor import Conductor
+from firexkit.runtime.directory import RunDirectoryError, default_runs_directory, make_run_directory
+from firexkit.runtime.preparation import Prepared, Sources, prepare
+from firexkit.runtime.submission import Submission
+from firexkit.runtime.worker import default_concurrency
+from firexkit.uid import new_run_id
+
+
+@click.command("run", cls=RunCommand, context_settings={"ignore_unknown_options": True}, add_help_option=False)
+@click.argument(
+    "words", nargs=-1, type=click.UNPROCESSED, metavar="CHAIN [--NAME VALUE]…", shell_complete=complete_words
+)
+@with_tasks
+@click.option(
+    "--args", "args_file", type=click.Path(path_type=Path, dir_okay=False), help="A JSON file with arguments by name."
+)
+@click.option("--detach", is_flag=True, help="Print the run's id and leave it running.")
+@with_broker
+@click.option("--no-worker", is_flag=True, help="Leave the work to workers that the broker has already.")
+@click.option("--queue", help="Where tasks are sent.  [default: with --broker, a queue of the run's own]")
+@click.option("--priority", type=click.IntRange(0, 9), help="Of the chain's tasks; on Redis, 0 goes first.")
+@with_worker
+@with_runs_directory
+@click.option("-h", "--help", "wants_help", is_flag=True, help="Show this; with a CHAIN, its arguments, too.")
+@click.pass_context
+def command(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> None:
+    """Run CHAIN: tasks by name, one after the other, with commas between them.
+
+    Every parameter that a task declares can be given as --NAME VALUE. Exit codes: 0 all tasks succeeded, 1 one failed
+    (or the code that it asked for), 2 nothing was started, 130 interrupted.
+    """
+    chain, *arguments = words or ("",)
+    sources = Sources(options["tasks"], listed(options["plugins"]))
+    if options["wants_help"] or not words:
+        tell_help(ctx, chain, sources)
+        ctx.exit(0 if options["wants_help"] else 2)
+    if chain.startswith("-"):
+        raise Refusal(f"the tasks to run come first: firex run CHAIN {chain} …; `firex run --help` tells more")
+    with refused(SourceError, ValueError, LookupError):
+        prepared = prepare(chain, arguments, options["args_file"], sources)
+    ctx.exit(_run(prepared, _submission(prepared, options), options["runs_dir"], detach=options["detach"]))
+
+
+def _submission(prepared: Prepared, options: dict[str, Any]) -> Submission:
+    if options["no_worker"] and not options["broker"]:
+        raise Refusal("--no-worker needs a broker whose workers do the work: add --broker URL")
+    with refused(BrokerAddressError):
+        address = options["broker"] and with_password(options["broker"], options["password_file"])
+    if address:
+        broker.use(prepared.app, address)
+        with refused(broker.BrokerError):
+            broker.check(prepared.app)
+    return Submission(
+        chain=prepared.chain,
+        names=prepared.names,
+        arguments=prepared.arguments,
+        command=sys.argv,
+        broker=address,
+        own_worker=not options["no_worker"],
+        queue=options["queue"],
+        priority=options["priority"],
+        soft_time_limit=options["soft_time_limit"],
+        concurrency=options["concurrency"] or default_concurrency(),
+        loglevel=options["loglevel"],
+    )
+
+
+def _run(prepared: Prepared, submission: Submission, runs: Path | None, *, detach: bool) -> int:
+    with refused(RunDirectoryError):
+        directory = make_run_directory(runs or default_runs_directory(), new_run_id())
+    if detach:
+        return detached(lambda screen: Conductor(prepared.app, submission, directory, screen).conduct(), directory)
+    screen = screen_for(is_terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+    outcome = Conductor(prepared.app, submission, directory, screen).conduct()
+    closing.tell(outcome, directory)
+    return outcome.returncode

@@ -1,0 +1,46 @@
+"""``firex stop``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from firexkit.cli.options import with_runs_directory
+from firexkit.cli.refusal import Refusal, refused
+from firexkit.runtime.directory import (
+    RunDirectoryError,
+    default_runs_directory,
+    find_run,
+    holder_of,
+    wait_until_over,
+    write_private,
+)
+from firexkit.uid import current_user
+
+
+@click.command("stop")
+@click.argument("run")
+@click.option("--reason", default="", metavar="TEXT", help="Why; kept in the run's record.")
+@with_runs_directory
+def command(run: str, reason: str, runs_dir: Path | None) -> None:
+    """Stop RUN: its tasks are revoked, children first, and clean up; returns when it is over.
+
+    RUN is a run's id or its beginning, "latest", or the path of a run's directory.
+    """
+    with refused(RunDirectoryError):
+        directory = find_run(runs_dir or default_runs_directory(), run)
+    holder = holder_of(directory)
+    if holder is None:
+        raise Refusal(f"{directory.run_id} is over already; nothing to stop")
+    request = {"reason": reason or "firex stop", "user": current_user()}
+    with suppress(FileExistsError):  # somebody else asked first; two are as good as one
+        write_private(directory.stop_request, json.dumps(request).encode())
+        with refused(PermissionError):
+            os.kill(holder, signal.SIGTERM)
+    wait_until_over(directory)
+    click.echo(f"{directory.run_id}: stopped. Logs: {directory.path}")

@@ -1,0 +1,140 @@
+"""From words to a run: load the tasks, understand the arguments, check the chain. Nothing is started."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from firexkit._importing import import_source
+from firexkit._wire import UID
+from firexkit.app import FireX
+from firexkit.argument_conversion import ArgumentConversionException, ConverterRegistrationException
+from firexkit.chain import InjectArgs, InvalidChainArgsException, verify_chain_arguments
+from firexkit.input_converter import InputConverter
+from firexkit.plugins import load_plugins
+from firexkit.runtime.arguments.conversion import converted
+from firexkit.runtime.arguments.parameters import Parameter, declared, unknown
+from firexkit.runtime.arguments.words import ArgumentError, arguments_file, split_arguments
+from firexkit.runtime.loading import load_tasks, project_settings
+from firexkit.task import FireXTask
+from firexkit.task_names import chain_of, offered_tasks
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where tasks come from.
+
+    Attributes:
+        tasks: files and modules that define tasks; empty for those that the project's settings name.
+        plugins: files and modules that replace tasks, beside those that the project's settings name.
+        directory: where the search for the project's settings begins.
+    """
+
+    tasks: Sequence[str] = ()
+    plugins: Sequence[str] = ()
+    directory: Path = field(default_factory=Path.cwd)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A chain that can be sent.
+
+    Attributes:
+        app: the run's app.
+        chain: the chain, without arguments.
+        names: short names of its tasks.
+        arguments: values by name.
+    """
+
+    app: FireX
+    chain: Any
+    names: list[str]
+    arguments: dict[str, Any]
+
+
+class UnreadyError(ValueError):
+    """The chain can't run with the arguments it has; the text says why."""
+
+
+def loaded_app(sources: Sources) -> FireX:
+    """An app with all tasks of some sources, and with their plugins.
+
+    Raises:
+        SourceError: one of them can't be imported; tells file, line and reason.
+    """
+    settings = project_settings(sources.directory)
+    app = FireX("firex")
+    load_tasks(app, sources.tasks or settings.tasks)
+    load_plugins(app, [*settings.plugins, *sources.plugins])
+    return app
+
+
+def parameters_of(app: FireX, first: Collection[str] = ()) -> dict[str, Parameter]:
+    """What can be given to a run of any of an app's tasks, by name.
+
+    Args:
+        app: the app.
+        first: full names of tasks whose words count before those of others.
+    """
+    tasks = [task for task in offered_tasks(app).values() if isinstance(task, FireXTask)]
+    return declared(sorted(tasks, key=lambda task: task.name not in first))
+
+
+def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Sources) -> Prepared:
+    """Load the tasks, and make a checked chain of what somebody asked for.
+
+    Args:
+        chain: names of tasks, with commas between them.
+        words: the arguments as they were written, ``--name value``.
+        file: a JSON file with more arguments; what was written wins.
+        sources: where tasks come from.
+
+    Raises:
+        SourceError: tasks, plugins or converters can't be imported.
+        ArgumentError: arguments that can't be understood, or that no task takes.
+        LookupError: no such task, or several.
+        UnreadyError: something is missing, refers to nothing, or was refused by a converter.
+    """
+    given: dict[str, Any] = {**_from_file(file), **split_arguments(words)}
+    for converter in project_settings(sources.directory).converters:
+        import_source(converter)
+    given = _converted(given, pre_load=True)
+    app = loaded_app(sources)
+    signature = chain_of(app, chain)
+    parameters = parameters_of(app)
+    if lines := unknown(given, parameters):
+        raise ArgumentError(*lines)
+    arguments = converted(_converted(given, pre_load=False), parameters)
+    _verify(signature, arguments)
+    tasks = signature.tasks if hasattr(signature, "tasks") else [signature]
+    names = [FireXTask.get_short_name_without_orig(task.task) for task in tasks]
+    # The processes of the run are forks of this one; what is frozen is not copied when they collect garbage.
+    gc.collect()
+    gc.freeze()
+    return Prepared(app, signature, names, arguments)
+
+
+def _from_file(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return arguments_file(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"--args: cannot read {file}: {error}") from error
+
+
+def _converted(given: Mapping[str, Any], *, pre_load: bool) -> dict[str, Any]:
+    try:
+        return InputConverter.run(given, pre_load=pre_load)
+    except (ArgumentConversionException, ConverterRegistrationException) as error:
+        raise UnreadyError(str(error)) from error
+
+
+def _verify(chain: Any, arguments: Mapping[str, Any]) -> None:
+    try:
+        verify_chain_arguments(InjectArgs(**{**arguments, UID: UID}) | chain)
+    except (InvalidChainArgsException, TypeError) as error:
+        raise UnreadyError(str(error)) from error

@@ -1,0 +1,193 @@
+"""What the events of a run tell about its tasks. Pure: events in, tasks out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from firexkit import _wire
+from firexkit.task import names
+
+RUNNING: Final = "running"
+BLOCKED: Final = "waiting"
+SUCCEEDED: Final = "succeeded"
+FAILED: Final = "failed"
+REVOKED: Final = "revoked"
+RETRIED: Final = "retried"
+RECEIVED: Final = "received"
+ENDED: Final = frozenset({SUCCEEDED, FAILED, REVOKED})
+
+STATE_AFTER: Final = {
+    "task-received": RECEIVED,
+    _wire.EVENT_STARTED_INFO: RUNNING,
+    _wire.EVENT_BLOCKED: BLOCKED,
+    _wire.EVENT_UNBLOCKED: RUNNING,
+    "task-succeeded": SUCCEEDED,
+    "task-failed": FAILED,
+    "task-retried": RETRIED,
+    "task-revoked": REVOKED,
+}
+
+
+@dataclass(frozen=True)
+class TaskSeen:
+    """One task, as far as events have told.
+
+    Attributes:
+        uuid: its id.
+        name: its full name, without the mark of a replaced original.
+        root: the id of the run's first task.
+        parent: the task that enqueued it.
+        state: received, running, waiting, succeeded, failed, revoked or retried.
+        worker: the full name of its worker.
+        log: its log file, on the worker's machine.
+        started: Unix time of its start.
+        ended: Unix time of its end.
+        exception: what it failed with, as text.
+        traceback: where.
+        cause: the task that it failed because of.
+        from_plugin: whether a plugin brought it.
+        chain_depth: how many tasks stand before it in its chain; they are its parents to Celery, not to people.
+    """
+
+    uuid: str
+    name: str = ""
+    root: str = ""
+    parent: str | None = None
+    state: str = RECEIVED
+    worker: str = ""
+    log: str | None = None
+    started: float | None = None
+    ended: float | None = None
+    exception: str = ""
+    traceback: str = ""
+    cause: str | None = None
+    from_plugin: bool = False
+    chain_depth: int = 0
+
+    @property
+    def short_name(self) -> str:
+        """What follows the last dot of its name."""
+        return names.short(self.name) if self.name else self.uuid
+
+    @property
+    def runtime(self) -> float | None:
+        """Seconds from its start to its end; None while one of them is unknown."""
+        return self.ended - self.started if self.started is not None and self.ended is not None else None
+
+
+class Progress:
+    """The tasks of one run.
+
+    Args:
+        run_id: the id of the run, which is its first task's.
+    """
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._tasks: dict[str, TaskSeen] = {}
+
+    def tell(self, event: Mapping[str, Any]) -> TaskSeen | None:
+        """Take an event in; the task if it is of this run and its state has changed.
+
+        Args:
+            event: as Celery's receiver has it.
+        """
+        if "uuid" not in event:
+            return None
+        before = self._tasks.get(event["uuid"], TaskSeen(event["uuid"]))
+        after = _after(before, event)
+        if after.root not in ("", self._run_id):
+            return None  # of another run on the same broker
+        self._tasks[after.uuid] = after
+        is_news = event["type"] in STATE_AFTER and (after.state != before.state or after.name != before.name)
+        return after if is_news and self._is_ours(after) else None
+
+    def _is_ours(self, task: TaskSeen) -> bool:
+        # Its own worker tells the root with the first event; until then, a known parent vouches for it.
+        return self._run_id in (task.root, task.uuid) or (task.parent or "") in self._tasks
+
+    def __iter__(self) -> Iterator[TaskSeen]:
+        return iter([task for task in self._tasks.values() if self._is_ours(task)])
+
+    def get(self, uuid: str | None) -> TaskSeen | None:
+        """One task; None if nothing was told of it."""
+        return self._tasks.get(uuid or "")
+
+    def unfinished(self) -> list[TaskSeen]:
+        """Those that have not ended, those furthest from the root first."""
+        return sorted((task for task in self if task.state not in ENDED), key=self._depth, reverse=True)
+
+    def depth(self, uuid: str) -> int:
+        """How many ancestors a task has; tasks before it in its chain are none."""
+        task = self.get(uuid)
+        return self._depth(task) if task else 0
+
+    def _depth(self, task: TaskSeen) -> int:
+        seen: set[str] = set()
+        depth = 0
+        while task.parent and task.parent not in seen and (above := self._tasks.get(task.parent)):
+            seen.add(task.uuid)
+            depth += task.chain_depth == 0
+            task = above
+        return depth
+
+    def failures(self) -> list[TaskSeen]:
+        """Those that failed by themselves, not because another task did; in the order they ended."""
+        failed = [task for task in self if task.state == FAILED and task.cause is None]
+        return sorted(failed, key=lambda task: task.ended or 0)
+
+
+def _after(task: TaskSeen, event: Mapping[str, Any]) -> TaskSeen:
+    kind = event["type"]
+    state = STATE_AFTER.get(kind, task.state)
+    if task.state in ENDED and kind not in ("task-received", "task-revoked"):
+        state = task.state  # told late, or by another process whose clock is behind
+    facts: dict[str, Any] = {"state": state, "root": event.get("root_id") or task.root}
+    if kind in _FACTS:
+        facts |= _FACTS[kind](task, event)
+    return replace(task, **facts)
+
+
+def _on_received(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": names.strip_orig(event.get("name") or task.name),
+        "parent": event.get("parent_id") or task.parent,
+        "worker": event.get("hostname", ""),
+        "ended": None,
+    }
+
+
+def _on_started(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {"started": event["timestamp"], "worker": event.get("hostname") or task.worker}
+
+
+def _on_info(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": event.get(_wire.LONG_NAME) or task.name,
+        "parent": event.get(_wire.TASK_PARENT_ID) or task.parent,
+        "log": event.get(_wire.LOG_FILEPATH),
+        "worker": event.get("hostname") or task.worker,
+        "from_plugin": bool(event.get(_wire.FROM_PLUGIN)),
+        "chain_depth": event.get(_wire.CHAIN_DEPTH) or 0,
+    }
+
+
+def _on_end(_task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "ended": event["timestamp"],
+        "exception": event.get("exception") or "",
+        "traceback": event.get("traceback") or "",
+    }
+
+
+_FACTS: Final = {
+    "task-received": _on_received,
+    "task-started": _on_started,
+    _wire.EVENT_STARTED_INFO: _on_info,
+    _wire.EVENT_EXCEPTION_CAUSE: lambda _task, event: {"cause": event.get(_wire.EXCEPTION_CAUSE_UUID)},
+    "task-succeeded": _on_end,
+    "task-failed": _on_end,
+    "task-revoked": _on_end,
+}

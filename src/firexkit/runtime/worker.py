@@ -1,0 +1,111 @@
+"""A worker's main process: a Celery worker with the kit's defaults, whose logs are the run's pages."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from celery import signals
+from celery.exceptions import SecurityWarning
+
+from firexkit._celery import prompt_signals
+from firexkit.app import FireX
+from firexkit.runtime.directory import PRIVATE_DIRECTORY, RunDirectory
+from firexkit.runtime.pages import begin_worker_log, write_pages
+from firexkit.task import logfile
+
+FEWEST_SLOTS: Final = 8
+"""Parents that wait hold a slot each, so a few more slots than cores are needed even on a small machine."""
+MAIN_WORKER: Final = "mc"
+DEFAULT_QUEUE: Final = "celery"
+
+
+def default_concurrency() -> int:
+    """How many tasks a worker runs at a time unless told."""
+    return max(FEWEST_SLOTS, 2 * (os.cpu_count() or 1))
+
+
+def full_name(name: str) -> str:
+    """A worker's name with its host, as Celery and the log files have it."""
+    return name if "@" in name else f"{name}@{socket.gethostname()}"
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """What a worker is told.
+
+    Attributes:
+        log: its log file; tasks log in a directory beside it.
+        name: the full name, ``mc@host``.
+        queues: what it consumes; tasks that its tasks send go to the first.
+        concurrency: tasks at a time.
+        soft_time_limit: seconds after which a task gets SoftTimeLimitExceeded; None for no limit.
+        loglevel: of its log and its tasks' logs.
+        directory: the run it works for, when it works for one.
+    """
+
+    log: Path
+    name: str
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    concurrency: int = FEWEST_SLOTS
+    soft_time_limit: float | None = None
+    loglevel: str = "INFO"
+    directory: RunDirectory | None = None
+
+
+def serve(app: FireX, settings: WorkerSettings, when_ready: Callable[[], None]) -> int:
+    """Work until told to end; the exit code.
+
+    Args:
+        app: its tasks are loaded.
+        settings: what kind of worker to be.
+        when_ready: called once it takes tasks.
+    """
+    settings.log.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
+    begin_worker_log(settings.log, settings.name, settings.directory)
+    _configure(app, settings)
+    for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
+        signal.connect(write_pages, weak=False)
+    prompt_signals.install()
+    signals.worker_ready.connect(lambda **_: when_ready(), weak=False)
+    # Messages are JSON from a broker that knows its users: root is no more dangerous here than in a shell.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    # What tasks are given and what they return belongs into their logs; that much of DEBUG is always wanted.
+    logging.getLogger("firexkit.task").setLevel(logging.DEBUG)
+    worker = app.Worker(
+        hostname=settings.name,
+        concurrency=settings.concurrency,
+        loglevel=settings.loglevel,
+        logfile=str(settings.log),
+        queues=list(settings.queues),
+        soft_time_limit=settings.soft_time_limit,
+        task_events=True,
+        without_mingle=True,  # looking for neighbours takes a second
+        without_gossip=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _configure(app: FireX, settings: WorkerSettings) -> None:
+    app.conf.task_default_queue = settings.queues[0]
+    directory = settings.directory
+    if directory is not None:
+        app.conf.update(
+            uid=directory.run_id,
+            logs_dir=str(directory.path),
+            resources_dir=str(directory.resources),
+            link_for_logo=str(directory.path),
+        )
+
+
+def worker_log_in(directory: Path, name: str) -> Path:
+    """Where a worker of that full name logs."""
+    return directory / f"{logfile.safe_name(name)}.html"

@@ -21,7 +21,7 @@ PATIENCE = 60.0
 
 
 class Home:
-    """A directory for runs, and the processes that know of it."""
+    """A directory for runs, and the processes that work in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +61,7 @@ class Home:
     def _is_ours(self, process: psutil.Process) -> bool:
         with suppress(psutil.Error):
             is_dead = process.status() == psutil.STATUS_ZOMBIE
-            return not is_dead and process.environ().get("FIREX_HOME") == str(self.path)
+            return not is_dead and Path(process.cwd()).is_relative_to(self.path)
         return False
 
     def leftovers(self) -> list[str]:

@@ -270,7 +270,8 @@ class Conductor:
         if self._ear is not None:
             self._ear.stop()
         for file in (self._directory.broker_url, self._directory.broker_password):
-            file.unlink(missing_ok=True)
+            with suppress(OSError):  # on a disk that fails, what matters is told when the record is written
+                file.unlink(missing_ok=True)
 
     def _leave_broker(self) -> None:
         if self._submission.broker is not None and self._submission.own_worker and self._submission.queue is None:
@@ -278,6 +279,7 @@ class Conductor:
                 broker.clear_queue(self._app, self._queue)
 
     def _complete_record(self, ended: Outcome) -> None:
+        """Write down how it ended. What the tasks did is done, even if there is no room to say so."""
         self._record = replace(
             self._record,
             completed=True,
@@ -287,7 +289,10 @@ class Conductor:
             revoked_details=ended.revocation,
             returncode=ended.returncode,
         )
-        write_record(self._directory.record, self._record)
+        try:
+            write_record(self._directory.record, self._record)
+        except OSError as error:
+            self._listener.notice(f"cannot write {self._directory.record}: {error.strerror}")
 
     def _record_orphaned(self) -> None:
         """In the supervisor: the submitting process is gone and can't complete the record any more."""
@@ -349,6 +354,7 @@ class Conductor:
         write_private(self._directory.submission_log, b"")
         handler = logging.FileHandler(self._directory.submission_log, encoding="utf-8")
         handler.setFormatter(logging.Formatter("[%(asctime)s %(levelname)s %(name)s] %(message)s"))
+        logging.raiseExceptions = False  # a full disk is told once, by the record that can't be written
         before = root.level
         root.addHandler(handler)
         root.setLevel(logging.INFO)

@@ -14,6 +14,7 @@ from celery import current_task
 from firexkit import firexkit_common
 from firexkit.resources import get_firex_css_filepath, get_firex_logo_filepath
 from firexkit.runtime.directory import RunDirectory, write_private
+from firexkit.task.logfile import PatientFileHandler
 
 FORMAT: Final = "[%(asctime)s %(levelname)s%(task)s] %(message)s"
 _NO_CLASS: Final = re.compile(r"[^A-Za-z0-9_ -]")
@@ -59,6 +60,10 @@ def begin_worker_log(path: Path, worker: str, directory: RunDirectory | None) ->
 
 def write_pages(logger: logging.Logger | None = None, **_ignored: Any) -> None:
     """Let the log file of a worker be a page; a receiver of Celery's signals after it has set up its loggers."""
-    for handler in logger.handlers if logger else ():
-        if isinstance(handler, WatchedFileHandler):
-            handler.setFormatter(PageFormatter())
+    for handler in [*logger.handlers] if logger else ():
+        if logger and isinstance(handler, WatchedFileHandler):
+            page = PatientFileHandler(handler.baseFilename, encoding="utf-8")
+            page.setFormatter(PageFormatter())
+            logger.addHandler(page)
+            logger.removeHandler(handler)
+            handler.close()

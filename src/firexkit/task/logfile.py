@@ -112,8 +112,19 @@ def add_handlers(path: str) -> list[tuple[logging.Logger, logging.Handler]]:
     return added
 
 
+class PatientFileHandler(WatchedFileHandler):
+    """A log file whose loss, or whose disk's, is no failure of whoever logs."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, into a new file if the old one is gone, if that is possible."""
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+
 def _handler(path: str, model: logging.Handler) -> logging.Handler:
-    handler = WatchedFileHandler(path, mode="a", encoding="utf-8", delay=True)
+    handler = PatientFileHandler(path, mode="a", encoding="utf-8", delay=True)
     handler.setFormatter(_for_a_page(model.formatter))
     thread = threading.current_thread()
     if thread is not threading.main_thread():

@@ -1,0 +1,164 @@
+"""Whatever dies in mid-run: what the user sees, and that nothing lives ten seconds later."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from product.firex import Home, eventually
+
+TEN_SECONDS = 10
+
+
+def started(home: Home, *words: str) -> subprocess.Popen[str]:
+    """A run whose children are at work."""
+    run = home.start("run", "parent", "-t", "work.py", *words)
+    notes = home.path / "notes"
+    eventually(lambda: notes.exists() and notes.read_text().count("child mc@") == 2, what="two children at work")
+    return run
+
+
+def the(home: Home, named: str) -> psutil.Process:
+    (process,) = home.processes(named)
+    return process
+
+
+def notes(home: Home) -> list[str]:
+    return [line for line in (home.path / "notes").read_text().splitlines() if "cleaned" in line]
+
+
+def gone(home: Home) -> None:
+    eventually(lambda: not home.leftovers(), TEN_SECONDS, "nothing of the run is alive")
+
+
+def test_the_submitting_process(home: Home):
+    run = started(home, "--seconds", "60")
+    run.kill()
+    run.communicate()
+    gone(home)
+
+    record = home.record()
+    assert (record["completed"], record["revoked"], record["returncode"]) == (True, True, 137)
+    assert record["revoked_details"]["reason"] == "the submitting process was killed"
+    assert sorted(notes(home)) == ["child cleaned up", "child cleaned up", "parent cleaned up"]
+    assert "REVOKED" in home.firex("ps").stdout
+    assert home.firex("wait", "latest").returncode == 137
+
+
+def test_the_workers_main_process(home: Home):
+    """What it was running has failed, with it what waited for that; nothing else is lost."""
+    run = started(home, "--seconds", "60")
+    the(home, ":MainProcess]").kill()
+    _, errors = run.communicate(timeout=TEN_SECONDS)
+
+    assert run.returncode == 1
+    assert "was killed by SIGKILL; a new one was started, tasks that it was running have failed" in errors
+    assert "work.parent failed: WorkerLostError: The main process of the worker" in errors
+    assert home.record()["results"]["unsuccessful_services"]["failed"]
+    gone(home)
+
+
+def test_the_server(home: Home):
+    """It is started again on its data, and the run goes on."""
+    run = started(home, "--seconds", "4")
+    the(home, "valkey-server").kill()
+    output, errors = run.communicate(timeout=60)
+
+    assert run.returncode == 0
+    assert "the private Valkey ended; it was started again on its data" in errors
+    assert "count = 2" in output
+    gone(home)
+
+
+def test_the_supervisor(home: Home):
+    run = started(home, "--seconds", "60")
+    the(home, " supervisor").kill()
+    _, errors = run.communicate(timeout=TEN_SECONDS)
+
+    assert run.returncode == 1
+    assert "The run failed: the run's supervisor is gone" in errors
+    gone(home)
+
+
+def test_submitter_and_supervisor_together(home: Home):
+    run = started(home, "--seconds", "60")
+    supervisor = the(home, " supervisor")
+    run.kill()
+    supervisor.kill()
+    run.communicate()
+    # With both gone nobody is left to remove the scratch directory of the pool, which is empty.
+    eventually(lambda: not home.processes(), TEN_SECONDS, "nothing of the run is alive")
+    scratch = [path for path in (home.path / "tmp").iterdir() if path.name.startswith("pymp-")]
+    for path in scratch:
+        path.rmdir()
+    gone(home)
+
+    assert "LOST" in home.firex("ps").stdout
+    assert home.firex("wait", "latest").returncode == 1
+
+
+def test_a_process_of_the_pool(home: Home):
+    run = started(home, "--seconds", "5")
+    busy = next(process for process in home.processes("ForkPoolWorker") if _runs(home, process))
+    busy.kill()
+    _, errors = run.communicate(timeout=60)
+
+    assert run.returncode == 1
+    assert "WorkerLostError" in errors
+    gone(home)
+
+
+def _runs(home: Home, process: psutil.Process) -> bool:
+    """Whether a process of the pool runs a task now: its page is open."""
+    return any("work.child" in file.path for file in process.open_files())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_revokes_children_first_lets_them_clean_up_and_is_recorded(home: Home, number: signal.Signals):
+    run = started(home, "--seconds", "60")
+    run.send_signal(number)
+    _, errors = run.communicate(timeout=TEN_SECONDS)
+
+    assert run.returncode == 128 + number
+    assert notes(home) == ["child cleaned up", "child cleaned up", "parent cleaned up"]
+    assert f"The run was stopped: {number.name}" in errors
+    record = home.record()
+    assert (record["revoked"], record["returncode"]) == (True, 128 + number)
+    assert record["revoked_details"]["reason"] == number.name
+    gone(home)
+
+
+def test_a_second_ctrl_c_ends_it_at_once(home: Home):
+    (home.path / "stubborn.py").write_text(
+        "import time\nfrom firexkit import FireX\napp = FireX('stubborn')\n"
+        "@app.task\ndef stubborn():\n    try:\n        open('notes', 'w').write('child mc@ child mc@')\n"
+        "        time.sleep(60)\n    finally:\n        time.sleep(60)\n"
+    )
+    run = home.start("run", "stubborn", "-t", "stubborn.py")
+    eventually((home.path / "notes").exists)
+    run.send_signal(signal.SIGINT)
+    eventually(lambda: "stopping" in os.read(run.stderr.fileno(), 4096).decode(), what="it is stopping")
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=TEN_SECONDS)
+
+    assert run.returncode == 130
+    assert home.record()["revoked_details"]["reason"] == "ended at once"
+    gone(home)
+
+
+def test_a_worker_that_cannot_start_is_told_at_once(home: Home):
+    """Nobody waits for a worker that is dead."""
+    (home.path / "broken.py").write_text(
+        "import os\nfrom celery.signals import worker_init\nfrom firexkit import FireX\napp = FireX('broken')\n"
+        "@worker_init.connect\ndef die(**_):\n    print('no licence', flush=True)\n    os._exit(3)\n"
+        "@app.task\ndef never():\n    pass\n"
+    )
+    done = home.firex("run", "never", "-t", "broken.py")
+
+    assert done.returncode == 1
+    assert "ended with exit code 3 while starting" in done.stderr
+    assert "no licence" in done.stderr

@@ -12,8 +12,8 @@ help: ## this list
 venv: ## the virtual environment .venv, from hashed requirements
 	@tools/venv .venv dev
 
-demo: venv ## the census of this Python's standard library, on a private Valkey and a plain Celery worker
-	@$(BIN)/python examples/census.py
+demo: venv ## the census of this Python's standard library: one run, on a private Valkey
+	@$(BIN)/firex run census -t examples/census.py
 
 check: venv ## lint, types, layers, sizes, unit tests (under a minute)
 	$(BIN)/ruff check .
@@ -25,6 +25,7 @@ check: venv ## lint, types, layers, sizes, unit tests (under a minute)
 	$(BIN)/pytest tests/unit tests/contract -q -n 2
 
 test: venv ## every test, on the locked Celery, the oldest supported and the newest
+	@tools/system-packages zsh fish
 	@tools/venv .venv-oldest oldest
 	@tools/venv .venv-newest newest
 	$(BIN)/pytest tests -q -n 2
@@ -34,11 +35,12 @@ test: venv ## every test, on the locked Celery, the oldest supported and the new
 bench: venv ## measure, as ratios to plain Celery in the same run
 	$(BIN)/python benchmarks/direct_call.py
 
-docs: venv ## write docs/reference.md from the docstrings
+docs: venv ## write the generated pages, and build the site into site/
 	$(BIN)/python tools/reference.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: venv ## build the wheel into dist/
 	$(BIN)/python -m build --no-isolation --wheel
 
 clean: ## remove what the other targets made
-	rm -rf .venv .venv-oldest .venv-newest dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-oldest .venv-newest dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

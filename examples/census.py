@@ -1,6 +1,10 @@
-"""The census of this Python's standard library: every ``*.py`` below it, measured in parallel.
+"""A census of Python files: every ``*.py`` below a directory, measured in parallel.
 
-    .venv/bin/python examples/census.py [--path DIR]
+    $ firex run census -t examples/census.py
+    $ firex run census -t examples/census.py --path src
+
+The first is about this Python's standard library, the second about a directory. At the end come a report, which stays
+in the run's directory as ``census.txt``, and what the task returned.
 
 The task ``census`` finds the files and gives them to children in batches; what the children return is merged by name.
 A file that does not parse gets a child of its own: that child fails and says why, nobody else does.
@@ -8,75 +12,153 @@ A file that does not parse gets a child of its own: that child fails and says wh
 
 from __future__ import annotations
 
-import argparse
 import ast
 import gc
 import os
-import sys
 import sysconfig
-import time
 import warnings
 from collections import Counter
 from contextlib import contextmanager
 from heapq import nlargest
+from html import escape
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery
-
-from firexkit.result import WaitLoopCallBack, get_results, wait_on_async_results
-from firexkit.runtime.server import ServerError
-from firexkit.task import FireXTask
-from local import INTERRUPTED, WorkerError, local
+from firexkit import FireX, FireXTask, InputConverter, SingleArgDecorator, flame, get_results
+from firexkit.report import ReportGenerator, report
+from firexkit.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from celery.canvas import Signature
-    from celery.result import AsyncResult
 
-CORES = min(os.cpu_count() or 1, 8)
+LIBRARY = Path(sysconfig.get_path("stdlib"))
 TOP = 5
 
-app = Celery("census", task_cls=FireXTask)  # CELERY_BROKER_URL and CELERY_RESULT_BACKEND say where it works
+app = FireX("census")
+
+
+# ── what is told ──────────────────────────────────────────────────────────────────────────
+
+
+def sections(results: Mapping[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """What a census found: titles, and below each some rows of two cells that can be printed."""
+    counts = {**results, "unparsable": len(results["unparsable"])}
+    documented = f"{results['documented'] / max(results['functions'], 1):.1%}"
+    told = [(name, f"{counts[name]:,}") for name in ("files", "parsed", "unparsable", "lines", "functions")]
+    yield "census", [*told, ("with docstring", documented)]
+    for title in ("longest_functions", "largest_files", "largest_packages"):
+        yield title.replace("_", " "), [(printable(what), f"{lines:,}") for lines, what in results[title]]
+    if results["unparsable"]:
+        yield "unparsable", [(printable(file), printable(why)) for file, why in results["unparsable"].items()]
+
+
+def printable(text: str) -> str:
+    """A text in one line, with escapes for what can't be printed: a file's name may have anything in it."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def as_text(results: Mapping[str, Any]) -> str:
+    """A census for the terminal."""
+    lines = []
+    for title, rows in sections(results):
+        width = max((len(label) for label, _ in rows), default=0)
+        lines += [f"{title}:", *(f"  {label:<{width}}  {cell:>9}" for label, cell in rows), ""]
+    return "\n".join(lines)
+
+
+def as_html(bag: Mapping[str, Any]) -> str | None:
+    """A census for who watches the run; nothing before there are results."""
+    return "".join(table(title, rows) for title, rows in sections(bag)) if "files" in bag else None
+
+
+def table(title: str, rows: list[tuple[str, str]]) -> str:
+    """HTML. Whoever names a file may write into it, so no text is taken as HTML."""
+    cells = (f"<tr><td>{escape(label)}</td><td>{escape(cell)}</td></tr>" for label, cell in rows)
+    return f"<table><caption>{escape(title)}</caption>{''.join(cells)}</table>"
+
+
+class CensusReport(ReportGenerator):
+    """Prints the census when the run is over, and keeps it in the run's directory."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def add_entry(self, *, value: Any, formatters: Mapping[str, Callable[[Any], str]], **_: Any) -> None:
+        """Take what a task marked with ``@report(text=…)`` returned."""
+        self.text += formatters["text"](value)
+
+    def post_run_report(self, *, uid: Uid, **_: Any) -> None:
+        """Write it; this happens where ``firex run`` was typed."""
+        if self.text:
+            Path(uid.logs_dir, "census.txt").write_text(self.text, encoding="utf-8")
+            print(self.text)
 
 
 # ── the tasks ─────────────────────────────────────────────────────────────────────────────
 
 
-@app.task(bind=True, returns=("files", "measures", "unparsable"))
-def census(self: FireXTask, path: str, batch: int = 100) -> tuple[int, dict[str, Any], dict[str, str]]:
-    """How many files there are, what they measure together, and why some do not parse."""
-    files = python_files(Path(path))
-    batches = self.enqueue_in_parallel(
-        in_batches(self, path, files, batch), max_parallel_chains=2 * CORES, raise_exception_on_failure=True
-    )
+@InputConverter.register
+@SingleArgDecorator("path")
+def existing_directory(path: str) -> Path:
+    """What is typed as ``--path``, from the root on; the run does not start if it is no directory."""
+    if not Path(path).is_dir():
+        raise ValueError(f"{path} is not a directory")
+    return Path(path).absolute()
+
+
+@report(text=as_text)
+@app.task(bind=True, returns=FireXTask.DYNAMIC_RETURN)
+@flame("*", as_html)
+def census(self: FireXTask, path: Path = LIBRARY, batch: int = 100) -> dict[str, Any]:
+    """How many Python files there are, what they measure together, and why some do not parse.
+
+    Args:
+        self: the task, which sends its children.
+        path: the directory; files below it are measured.
+        batch: how many files a child gets.
+    """
+    files = python_files(path)
+    at_once = 1 + (os.cpu_count() or 1)  # one waits, so that no core does
+    batches = self.enqueue_in_parallel(in_batches(self, path, files, batch), at_once, raise_exception_on_failure=True)
     measures = merged(get_results(child) for child in batches)
 
-    rejected = measures["rejected"]
+    rejected = measures["unparsable"]
     alone = self.enqueue_in_parallel(measure_file.s(root=path, file=file) for file in rejected)
     unparsable = {file: reason(child.result) for file, child in zip(rejected, alone, strict=True) if child.failed()}
     measures = merged([measures, *(get_results(child) for child in alone if child.successful())])
-    return len(files), measures, unparsable
+    packages = largest([[[lines, name] for name, lines in measures.pop("packages").items()]])
+    return {"files": len(files), **measures, "largest_packages": packages, "unparsable": unparsable}
 
 
-def in_batches(task: FireXTask, root: str, files: list[str], size: int) -> Iterator[Signature]:
+def in_batches(task: FireXTask, root: Path, files: list[str], size: int) -> Iterator[Signature]:
     """One child per batch. Each is asked for when there is room for it, so this tells how far the census is."""
     for start in range(0, len(files), size):
-        task.update_state(state="PROGRESS", meta={"files": len(files), "handed_out": start})
+        task.send_firex_html(progress=f"{start:,} of {len(files):,} files")
         yield measure.s(root=root, files=files[start : start + size])
 
 
 @app.task(returns=FireXTask.DYNAMIC_RETURN)
-def measure(root: str, files: list[str]) -> dict[str, Any]:
-    """The measures of a batch; files that do not parse are rejected."""
+def measure(root: Path, files: list[str]) -> dict[str, Any]:
+    """The measures of a batch; files that do not parse are only named.
+
+    Args:
+        root: where the files are.
+        files: their names, relative to ``root``.
+    """
     return merged(measured_or_rejected(root, file) for file in files)
 
 
 @app.task(returns=FireXTask.DYNAMIC_RETURN)
-def measure_file(root: str, file: str) -> dict[str, Any]:
-    """The measures of one file; fails if it does not parse."""
+def measure_file(root: Path, file: str) -> dict[str, Any]:
+    """The measures of one file; fails if it does not parse.
+
+    Args:
+        root: where the file is.
+        file: its name, relative to ``root``.
+    """
     return measured(root, file)
 
 
@@ -96,7 +178,7 @@ MERGE: dict[str, Callable[[Iterable[Any]], Any]] = {
     "longest_functions": largest,
     "largest_files": largest,
     "packages": lambda counts: dict(sum(map(Counter, counts), Counter())),
-    "rejected": lambda lists: [*chain.from_iterable(lists)],
+    "unparsable": lambda lists: [*chain.from_iterable(lists)],
 }
 
 
@@ -118,17 +200,17 @@ def python_files(root: Path) -> list[str]:
     return sorted(str(entry.relative_to(root)) for entry in (root, *entries) if entry.name.endswith(".py"))
 
 
-def measured_or_rejected(root: str, file: str) -> dict[str, Any]:
+def measured_or_rejected(root: Path, file: str) -> dict[str, Any]:
     """The measures of a file, or only its name if it does not parse."""
     try:
         return measured(root, file)
     except UNPARSABLE:
-        return {**merged([]), "rejected": [file]}
+        return {**merged([]), "unparsable": [file]}
 
 
-def measured(root: str, file: str) -> dict[str, Any]:
+def measured(root: Path, file: str) -> dict[str, Any]:
     """The measures of a file; any of UNPARSABLE is raised if there is no sense in it."""
-    source = read(Path(root, file))
+    source = read(root / file)
     with in_peace():
         functions = list(functions_of(ast.parse(source, file)))
         lengths = [[node.end_lineno - node.lineno + 1, f"{node.name}  {file}:{node.lineno}"] for node in functions]
@@ -141,7 +223,7 @@ def measured(root: str, file: str) -> dict[str, Any]:
             "longest_functions": largest([lengths]),
             "largest_files": [[lines, file]],
             "packages": {package_of(file): lines},
-            "rejected": [],
+            "unparsable": [],
         }
 
 
@@ -184,67 +266,3 @@ def reason(error: Any) -> str:
     """Why a file does not parse, in a line."""
     where = f" (line {error.lineno})" if getattr(error, "lineno", None) else ""
     return f"{type(error).__name__}: {getattr(error, 'msg', error)}{where}"
-
-
-# ── the command ───────────────────────────────────────────────────────────────────────────
-
-
-def summary(files: int, measures: Mapping[str, Any], unparsable: Mapping[str, str]) -> Iterator[str]:
-    """The lines that tell the results."""
-    counts = {"files": files, "parsed": measures["parsed"], "unparsable": len(unparsable)}
-    for name, count in {**counts, "lines": measures["lines"], "functions": measures["functions"]}.items():
-        yield f"{name:<16}{count:>12,}"
-    yield f"{'with docstring':<16}{measures['documented'] / max(measures['functions'], 1):>12.1%}"
-    yield from ranking("longest functions", measures["longest_functions"])
-    yield from ranking("largest files", measures["largest_files"])
-    yield from ranking("largest packages", nlargest(TOP, ((n, name) for name, n in measures["packages"].items())))
-    if unparsable:
-        width = max(map(len, unparsable))
-        yield from ("", "unparsable:", *(f"  {file:<{width}}  {why}" for file, why in unparsable.items()))
-
-
-def ranking(title: str, entries: Iterable[Any]) -> Iterator[str]:
-    """The largest few of something, in lines of code."""
-    yield from ("", f"{title}:", *(f"{lines:>12,}  {what}" for lines, what in entries))
-
-
-def tell_progress(result: AsyncResult) -> None:
-    """How far the census is; on a terminal, each telling replaces the one before."""
-    if isinstance(known := result.info, dict) and "handed_out" in known:
-        end = "\r" if sys.stderr.isatty() else "\n"
-        print(f"measuring: {known['handed_out']:,} of {known['files']:,} files", end=end, file=sys.stderr, flush=True)
-
-
-def run(path: Path) -> dict[str, Any]:
-    """The results of a census by a worker of our own."""
-    # One more than there are cores: the census itself only waits.
-    with local("census", Path(__file__).parent, concurrency=CORES + 1) as worker:
-        result = census.s(path=str(path)).enqueue()
-        progress = WaitLoopCallBack(tell_progress, 0.2 if sys.stderr.isatty() else 2, {"result": result})
-        wait_on_async_results(result, callbacks=[progress, WaitLoopCallBack(worker.check, 0.5, {})])
-        if sys.stderr.isatty():
-            print(end="\033[K", file=sys.stderr, flush=True)  # the results come where the progress was
-        return get_results(result)
-
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Measure the Python files below a directory.")
-    parser.add_argument("--path", type=Path, default=sysconfig.get_path("stdlib"), help="where (the standard library)")
-    options = parser.parse_args()
-    if not options.path.is_dir():
-        parser.error(f"{options.path} is not a directory")
-    started = time.monotonic()
-    try:
-        results = run(options.path.absolute())
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except (ServerError, WorkerError) as error:
-        sys.exit(f"census: {error}")
-    sys.stdout.reconfigure(errors="backslashreplace")
-    print("\n".join([f"census of {options.path}, in {time.monotonic() - started:.1f} s", *summary(**results)]))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

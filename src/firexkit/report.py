@@ -16,8 +16,8 @@ A task and a generator that writes one line of text for each of its results::
             as_text = formatters.get("text", str)
             self.lines.append(f"{task_name:<40} {as_text(value)}")
 
-        def post_run_report(self, root_id, *, logs_dir, **_):
-            Path(logs_dir, "summary.txt").write_text("\n".join(self.lines))
+        def post_run_report(self, root_id, *, uid, **_):
+            Path(uid.logs_dir, "summary.txt").write_text("\n".join(self.lines))
 
 What conducts the run calls the generators, each made once::
 

@@ -4,7 +4,8 @@
 - A ``sh`` block is typed into one bash that lives as long as the page, so what is exported stays, and so does what was
   started in the background. Its last command must succeed.
 - A ``text`` block right below shows what the commands print, errors included. ``…`` stands for any text, alone in its
-  line for any lines. Run ids, times, paths and hosts may differ.
+  line for any lines. Ids and times may differ.
+- The reader is ada, at home in ``/home/ada`` on a machine called ``laptop``.
 - Any other block needs a comment above that says why it is not done: ``<!-- not run: REASON -->``.
 """
 
@@ -15,10 +16,10 @@ import os
 import re
 import select
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
-import textwrap
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +45,6 @@ VARYING = (
     (r"\d{4}-\d\d-\d\d", "DATE"),
     (r"\d\d:\d\d:\d\d(?:,\d+)?", "TIME"),
     (r"\b\d+(?:\.\d+)? s\b", "SECONDS"),
-    (r"(?<=\w)@[A-Za-z][\w.-]*", "@HOST"),
-    (r"(?<![\w.*?/])/(?:[\w.@+~-]+/)*", "/"),
     (r"(?<=\S) {2,}", "  "),
 )
 MARK = "FIREXKIT_PAGE"
@@ -91,7 +90,7 @@ def blocks_of(page: Path) -> list[Block]:
                 line=text.count("\n", 0, match.start("text")) + 1,
                 language=match["language"],
                 title=match["title"],
-                text=textwrap.dedent(match["text"]),
+                text=re.sub(f"^{match['indent']}", "", match["text"], flags=re.MULTILINE),
                 reason=match["reason"],
                 follows=bool(found) and not text[end : match.start()].strip(),
             )
@@ -117,23 +116,37 @@ def steps_of(page: Path) -> Iterator[tuple[Block, str | None]]:
 # ── doing it ─────────────────────────────────────────────────────────────────────────────
 
 
-def follow(page: Path, directory: Path, env: Mapping[str, str] | None = None) -> None:
-    """Do all that a page says, in a directory; fails where something else comes out than the page shows.
+def follow(page: Path, home: Path, *, below: str = ".", instead: Mapping[str, str] | None = None) -> None:
+    """Do all that a page says; fails where something else comes out than the page shows.
 
     Args:
         page: the Markdown file.
-        directory: where the reader is.
-        env: variables that the reader has, beside the usual ones.
+        home: an empty directory, for the reader's home.
+        below: where in it the reader is.
+        instead: what to take instead of texts of the page: addresses that only the page has.
     """
-    with Shell(directory, env or {}) as shell:
-        for block, shown in steps_of(page):
+    home = home.resolve()
+    real = {"/home/ada": str(home), "laptop": socket.gethostname(), **(instead or {})}
+    steps = list(steps_of(page))
+    with Shell(home, home / below) as shell:
+        for block, shown in steps:
             if block.title is not None:
-                _write(directory / block.title, block.text)
+                _write(home / below / block.title, block.text)
                 continue
-            code, printed = shell.type(block.text, block.place)
+            code, printed = shell.type(replaced(block.text, real), block.place)
             assert code == 0, f"{block.place}: exit code {code} of\n{block.text}\n{printed}"
             if shown is not None:
-                assert matches(shown, printed), f"{block.place} prints something else:\n{difference(shown, printed)}"
+                expected = replaced(shown, real)
+                assert matches(expected, printed), (
+                    f"{block.place} prints something else:\n{difference(expected, printed)}"
+                )
+
+
+def replaced(text: str, real: Mapping[str, str]) -> str:
+    """A text of the page with what is real here."""
+    for written, meant in real.items():
+        text = text.replace(written, meant)
+    return text
 
 
 def _write(path: Path, text: str) -> None:
@@ -142,21 +155,18 @@ def _write(path: Path, text: str) -> None:
 
 
 class Shell:
-    """A bash in a directory, with the commands of this environment, and a home of its own.
+    """A bash in a directory, with the commands of this environment. Whatever it started is ended with it."""
 
-    Whatever it started is ended with it.
-    """
-
-    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, directory: Path) -> None:
         self._mark = uuid4().hex
         self._directory = directory
         self._files = tempfile.TemporaryDirectory(prefix="page-")
         ours = {name: value for name, value in os.environ.items() if not name.startswith(("CELERY_", "FIREX", "XDG_"))}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        usual = {"HOME": str(Path(self._files.name, "home")), "PATH": path, "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
+        usual = {"HOME": str(home), "PATH": path, "COLUMNS": "80", "LC_ALL": "C.UTF-8"}
         # Without SPT_NOENV a process that gives itself a title loses what psutil reads of its environment.
-        self._env = {**ours, **usual, "SPT_NOENV": "1", MARK: self._mark, **env}
-        Path(self._env["HOME"]).mkdir()
+        self._env = {**ours, **usual, "SPT_NOENV": "1", MARK: self._mark}
+        directory.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Self:
         self._done, told = os.pipe()

@@ -11,6 +11,7 @@ from typing import Any
 from celery import _state
 from celery.app import builtins  # noqa: F401 - its tasks are among those that stay
 
+from firexkit._importing import is_users_code
 from firexkit.app import FireX
 
 _numbers = count(1)
@@ -20,15 +21,17 @@ Write = Callable[..., Path]
 
 @contextmanager
 def forgetting_imports() -> Iterator[None]:
-    """What is imported and shared in the block is gone after it."""
-    path, modules = list(sys.path), dict(sys.modules)
+    """What is imported of the user's and shared in the block is gone after it."""
+    path, modules = list(sys.path), set(sys.modules)
     shared, default, current = set(_state._on_app_finalizers), _state.default_app, _state._tls.current_app
     try:
         yield
     finally:
         sys.path[:] = path
-        for name in set(sys.modules) - set(modules):
-            del sys.modules[name]
+        for name in set(sys.modules) - modules:
+            if is_users_code(str(getattr(sys.modules[name], "__file__", None))):
+                # Emptied: shared tasks that wait to be collected ask whatever app is current then.
+                vars(sys.modules.pop(name)).clear()
         _state._on_app_finalizers.clear()
         _state._on_app_finalizers.update(shared)
         _state.default_app, _state._tls.current_app = default, current

@@ -431,12 +431,12 @@ def test_switch_takes_no_value():
     with pytest.raises(ArgumentError) as caught:
         converted({"no_x": "false"}, x_of(bool))
 
-    assert str(caught.value) == "--no_x takes no value; write --x true or --x false (x: bool, wanted by greet)"
+    assert str(caught.value) == "--no-x takes no value; write --x true or --x false (x: bool, wanted by greet)"
 
 
 def test_switch_given_twice():
     """`--no-x` is given once, as any name that takes one value."""
-    with pytest.raises(ArgumentError, match=r"^--no_x is given 2 times, but takes one value"):
+    with pytest.raises(ArgumentError, match=r"^--no-x is given 2 times, but takes one value"):
         converted({"no_x": Repeated((True, True))}, x_of(bool))
 
 

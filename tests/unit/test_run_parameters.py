@@ -59,7 +59,8 @@ def test_bound_tasks_and_celerys_own():
 
     task = add_task(app, bound, "bound", bind=True)
 
-    assert list(declared([task, *app.tasks.values()])) == ["count"]
+    celerys_own = [task for name, task in app.tasks.items() if name.startswith("celery.")]
+    assert list(declared([task, *celerys_own])) == ["count"]
 
 
 def test_class_tasks():
@@ -172,11 +173,11 @@ def takes(name: str, count: int, destination: str, cache: bool = True, no_color:
         (["name", "no_cache", "no_color"], []),
         (["nmae"], ["--nmae: no loaded task takes it; did you mean --name?"]),
         (["Count"], ["--Count: no loaded task takes it; did you mean --count?"]),
-        (["no_cahe"], ["--no_cahe: no loaded task takes it; did you mean --no_cache?"]),
+        (["no_cahe"], ["--no-cahe: no loaded task takes it; did you mean --no-cache?"]),
         (["destinatoin"], ["--destinatoin: no loaded task takes it; did you mean --destination?"]),
         (["desination"], ["--desination: no loaded task takes it; did you mean --destination?"]),
         (["direction"], ["--direction: no loaded task takes it; --help lists them"]),
-        (["no_name"], ["--no_name: no loaded task takes it; --help lists them"]),
+        (["no_name"], ["--no-name: no loaded task takes it; --help lists them"]),
         (["uid"], ["--uid is set by the run itself; leave it out"]),
         (["a", "b"], [f"--{name}: no loaded task takes it; --help lists them" for name in "ab"]),
     ],

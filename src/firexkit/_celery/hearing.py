@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from celery.events import EventReceiver
+from kombu import mixins
 
 from firexkit._celery.types import Celery
 
@@ -49,6 +50,7 @@ class Ear:
         # Many tries to find the broker again: whoever owns the ear ends it.
         self._connection = self._app.connection_for_read()
         self._receiver = EventReceiver(self._connection, handlers={"*": self._on_event}, app=self._app)
+        logging.getLogger(mixins.__name__).addFilter(self._is_news)
         threading.Thread(target=self._listen, name="firex-ear", daemon=True).start()
         tries = int(patience / PROBE_EVERY)
         with self._app.events.default_dispatcher() as dispatcher:
@@ -62,6 +64,10 @@ class Ear:
         """Hear nothing more. The thread ends within a second; nobody needs to wait for it."""
         if self._receiver is not None:
             self._receiver.should_stop = True
+
+    def _is_news(self, _record: logging.LogRecord) -> bool:
+        """Whether what kombu logs is worth it: that the broker goes in the end is none."""
+        return not self._receiver.should_stop
 
     def _listen(self) -> None:
         try:

@@ -144,8 +144,17 @@ def takes_bag(sig: Any) -> bool:
     return bool(getattr(sig.app.tasks.get(sig.task), "takes_chain_depth", False))
 
 
+def published_name(task: Any) -> str:
+    """The name in a task's messages: a plugin's is that of the task it replaces, which all workers know."""
+    if not getattr(task, "from_plugin", False) or task.called_as_orig:
+        return str(task.name)
+    return str(task.root_orig.name_without_orig)
+
+
 def encoded_signature(sig: Any) -> Any:
-    """The signature with its own arguments encoded, and the mark that they are."""
+    """The signature with its own arguments encoded, the mark that they are, and the name that every worker knows."""
+    if (task := sig.app.tasks.get(sig.task)) is not None:
+        sig["task"] = published_name(task)
     sig["options"] = {**sig.options, ENCODED_ARGS_OPTION: len(sig.args)}
     sig["args"] = tuple(encoded_positionals(sig.args, sig.task))
     sig["kwargs"] = encoded_keywords(sig.kwargs, sig.task)

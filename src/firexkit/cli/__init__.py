@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 from typing import Final
@@ -50,4 +51,6 @@ def main() -> None:
     """Run the command line; what goes wrong is one message and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams have it
+    # Libraries log for those who want to read it; what a user must know is said as the one message.
+    logging.getLogger().addHandler(logging.NullHandler())
     firex(prog_name="firex")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, Final
 
 import click
@@ -11,7 +12,7 @@ import click
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.outcome import Failure, Outcome
 
-LONGEST_VALUE: Final = 2000
+LONGEST_VALUE: Final = 100
 """Characters of a returned value on the screen; run.json has it whole."""
 
 
@@ -31,7 +32,7 @@ def _success(results: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = str(value) if isinstance(value, PurePath) else repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}… ({len(text):,} characters, see run.json)"
 
 
@@ -51,7 +52,8 @@ def _failure(outcome: Outcome) -> Iterator[str]:
 
 
 def _root_cause(failure: Failure) -> Iterator[str]:
-    yield f"{failure.name} failed: {failure.error}"
+    # A traceback ends with the whole error.
+    yield f"{failure.name} failed: {_first_line(failure.error) if failure.traceback else failure.error}"
     if failure.traceback:
         yield from (f"    {line}" for line in failure.traceback.rstrip().splitlines())
     if failure.log:

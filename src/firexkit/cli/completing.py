@@ -12,7 +12,7 @@ from firexkit.app import FireX
 from firexkit.cli.options import listed
 from firexkit.runtime.arguments.descriptions import choices, described, takes_path
 from firexkit.runtime.arguments.parameters import Parameter
-from firexkit.runtime.arguments.words import name_of
+from firexkit.runtime.arguments.words import name_of, option
 from firexkit.runtime.preparation import Sources, loaded_app, parameters_of
 from firexkit.task_names import matching_names, offered_tasks
 
@@ -26,7 +26,10 @@ class RunCommand(click.Command):
         if equals:
             return [CompletionItem(f"{name}={item.value}", item.type) for item in _values(_parameter(ctx, name), start)]
         own = super().shell_complete(ctx, incomplete)
-        return [*own, *_items(((_option(one), described(one).doc) for one in _parameters(ctx).values()), incomplete)]
+        return [
+            *own,
+            *_items(((option(one.name), described(one).doc) for one in _parameters(ctx).values()), incomplete),
+        ]
 
 
 def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
@@ -62,12 +65,8 @@ def _items(texts: Iterable[tuple[str, str]], incomplete: str) -> list[Completion
     return [CompletionItem(text, help=doc or None) for text, doc in texts if text.startswith(incomplete)]
 
 
-def _option(parameter: Parameter) -> str:
-    return f"--{parameter.name.replace('_', '-')}"
-
-
 def _parameter(ctx: click.Context, written: str) -> Parameter | None:
-    return _parameters(ctx).get(name_of(written) or "")
+    return _parameters(ctx).get(name_of(written.removeprefix("--")) or "")
 
 
 def _parameters(ctx: click.Context) -> dict[str, Parameter]:

@@ -22,4 +22,6 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     completion = get_completion_class(shell)
     assert completion is not None
-    click.echo(completion(ctx.find_root().command, {}, "firex", "_FIREX_COMPLETE").source())
+    source = completion(ctx.find_root().command, {}, "firex", "_FIREX_COMPLETE").source()
+    # A chain of tasks has commas; click's script for fish takes what it is told apart at each.
+    click.echo(source.replace('string split ","', 'string split --max 1 ","'))

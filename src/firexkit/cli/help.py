@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import click
 
+from firexkit import tasks
 from firexkit._importing import SourceError
 from firexkit.cli.refusal import refused
 from firexkit.runtime.arguments.descriptions import described
 from firexkit.runtime.arguments.parameters import Parameter
+from firexkit.runtime.arguments.words import option
 from firexkit.runtime.preparation import Sources, loaded_app, parameters_of
-from firexkit.task_names import chain_of
+from firexkit.task_names import chain_of, offered_tasks
+
+BUILT_IN = f"{tasks.__name__}."
 
 
 def tell_help(ctx: click.Context, chain: str, sources: Sources) -> None:
@@ -29,27 +34,26 @@ def tell_help(ctx: click.Context, chain: str, sources: Sources) -> None:
     with refused(SourceError, ValueError, LookupError):
         app = loaded_app(sources)
         signature = chain_of(app, chain)
-    tasks = signature.tasks if hasattr(signature, "tasks") else [signature]
-    names = {app.tasks[task.task].short_name for task in tasks}
-    parameters = parameters_of(app, first=[task.task for task in tasks]).values()
+    members = signature.tasks if hasattr(signature, "tasks") else [signature]
+    names = {app.tasks[task.task].short_name for task in members}
+    parameters = parameters_of(app, first=[task.task for task in members]).values()
     of_chain = [one for one in parameters if names & {said.task for said in one.declarations}]
-    others = [one for one in parameters if one not in of_chain]
+    own = {task.short_name for name, task in offered_tasks(app).items() if not name.startswith(BUILT_IN)}
+    others = [one for one in parameters if one not in of_chain and own & {said.task for said in one.declarations}]
     click.echo("\n".join(["", f"Arguments of {chain}:", *_table(of_chain)]))
     if others:
-        click.echo(
-            "\n".join(["", "Arguments of other loaded tasks, which a task of the chain may enqueue:", *_table(others)])
-        )
+        click.echo("\n".join(["", "Arguments of other loaded tasks, which a task may enqueue:", *_table(others)]))
 
 
 def _table(parameters: Iterable[Parameter]) -> list[str]:
     """A row for each: how to write it, its type, its default, its description."""
-    rows = [(_option(one), *described(one)) for one in parameters]
+    rows = [(option(one.name), *described(one)) for one in parameters]
     if not rows:
         return ["  none"]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     padded = ["  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) for row in rows]
-    return [f"  {start}  {row[3]}".rstrip() for start, row in zip(padded, rows, strict=True)]
+    return [f"  {start}  {_first_sentence(row[3])}".rstrip() for start, row in zip(padded, rows, strict=True)]
 
 
-def _option(parameter: Parameter) -> str:
-    return f"--{parameter.name.replace('_', '-')}"
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[.;])\s", text, maxsplit=1)[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from firexkit import _lazy
 from firexkit._importing import SourceError
 from firexkit.app import FireX
 from firexkit.cli.options import listed, with_tasks
@@ -31,7 +32,8 @@ def command(name: str, tasks: tuple[str, ...], plugins: tuple[str, ...]) -> None
     with refused(SourceError, ValueError, LookupError):
         app = loaded_app(Sources(tasks, listed(plugins)))
     parameter = parameters_of(app).get(name.lstrip("-").replace("-", "_"))
-    blocks = [_about_task(app.tasks[found]) for found in _tasks_named(app, name)]
+    found = {task.name: task for task in (app.tasks[one] for one in _tasks_named(app, name))}
+    blocks = [_about_task(task) for task in found.values()]
     if parameter is not None:
         blocks.append(_about_argument(parameter))
     if not blocks:
@@ -55,8 +57,7 @@ def _tasks_named(app: FireX, name: str) -> list[str]:
 def _about_task(task: Any) -> Iterator[str]:
     plugin = " (plugin)" if getattr(task, "from_plugin", False) else ""
     yield f"{task.name}{plugin}"
-    if text := inspect.cleandoc(task.__doc__ or ""):
-        yield from (f"    {line}".rstrip() for line in text.splitlines())
+    yield from (f"    {line}".rstrip() for line in _description(task).splitlines())
     if not isinstance(task, FireXTask):
         yield "  a plain Celery task"
         return
@@ -69,6 +70,12 @@ def _about_task(task: Any) -> Iterator[str]:
     yield f"  returns: {returned}" if returned else "  returns nothing by name"
     if task.code_filepath:
         yield f"  in {task.code_filepath}"
+
+
+def _description(task: Any) -> str:
+    """What a docstring says before it comes to parameters."""
+    text = inspect.cleandoc(task.__doc__ or "")
+    return str(_lazy.module("docstring_parser").parse(text).description or "") if text else ""
 
 
 def _about_argument(parameter: Parameter) -> Iterator[str]:

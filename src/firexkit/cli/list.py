@@ -25,7 +25,9 @@ def command(arguments: bool, as_json: bool, tasks: tuple[str, ...], plugins: tup
     if arguments:
         told = {name: _argument(*described(one)) for name, one in parameters_of(app).items()}
     else:
-        told = {name: _first_line(task.__doc__) for name, task in offered_tasks(app).items()}
+        # A plugin's task has two names, its own and the one it replaces; that one it goes by.
+        tasks_by_name = {task.name: task for task in offered_tasks(app).values()}
+        told = {name: _first_line(task.__doc__) for name, task in tasks_by_name.items()}
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return

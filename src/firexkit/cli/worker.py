@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,10 @@ def command(**options: Any) -> None:
     settings = _settings(app, options)
     click.echo(f"{settings.name} works on {without_password(address)}, queue {settings.queues[0]}. Ctrl-C ends it.")
     click.echo(f"Logs: {settings.log}")
-    code = serve(app, settings, lambda: click.echo("ready"))
+    console = sys.stdout  # Celery lets the worker's log have what is printed from now on
+    code = serve(app, settings, lambda: print("ready", file=console, flush=True))
     if code and settings.directory and not is_alive(settings.directory):
-        click.echo("the run is over")
+        print("the run is over", file=console)
         code = 0
     raise SystemExit(code)
 

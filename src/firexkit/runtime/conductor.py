@@ -33,16 +33,16 @@ from firexkit.result import (
     wait_on_async_results,
 )
 from firexkit.revoke import revoke_tasks
-from firexkit.runtime import abandoned, broker, outcome
+from firexkit.runtime import broker, outcome
 from firexkit.runtime.directory import RunDirectory, hold, link_latest, note_logs_elsewhere, write_private
 from firexkit.runtime.interrupts import Interrupts, RunStopped
 from firexkit.runtime.outcome import Outcome
+from firexkit.runtime.own_worker import OwnWorker
 from firexkit.runtime.processes import adopt_orphans, remove_scratch
 from firexkit.runtime.progress import ENDED, Progress, TaskSeen
 from firexkit.runtime.record import Revocation, read_record, write_record
 from firexkit.runtime.submission import Submission
-from firexkit.runtime.supervisor import LOST, Household, Supervision, SupervisorGoneError
-from firexkit.runtime.worker import MAIN_WORKER, WorkerSettings, full_name, serve, worker_log_in
+from firexkit.runtime.supervisor import LOST, Supervision, SupervisorGoneError
 from firexkit.uid import Uid, current_user
 
 logger: Final = logging.getLogger(__name__)
@@ -93,6 +93,7 @@ class Conductor:
         self._queue = submission.queue_of(directory)
         self._arguments = {**submission.arguments, "uid": Uid(directory.run_id, str(directory.path))}
         self._record = submission.record(directory)
+        self._worker = OwnWorker(app, submission, directory)
         self._progress = Progress(directory.run_id)
         self._reports = RunReports()
         self._interrupts = Interrupts(self._end_at_once)
@@ -121,7 +122,7 @@ class Conductor:
     # ── the straight line ─────────────────────────────────────────────────────────────────
 
     def _supervised(self) -> Outcome:
-        self._supervision = supervision = Supervision(self._household())
+        self._supervision = supervision = Supervision(self._worker.household(self._record_orphaned))
         try:
             return self._run(supervision)
         except SupervisorGoneError as error:
@@ -169,7 +170,7 @@ class Conductor:
         head.set(task_id=self._directory.run_id)  # so that the root of all its tasks names the run
         asked = self._submission
         options = {"priority": asked.priority, "soft_time_limit": asked.soft_time_limit}
-        result: AsyncResult = chain.enqueue(queue=self._queue, **options)
+        result: AsyncResult = chain.enqueue(queue=asked.queue, **options)
         return result
 
     def _wait(self, result: AsyncResult) -> None:
@@ -315,37 +316,6 @@ class Conductor:
         os._exit(SIGNALLED + signal.SIGINT)
 
     # ── around it ─────────────────────────────────────────────────────────────────────────
-
-    def _household(self) -> Household:
-        asked = self._submission
-        title = f"firex {self._directory.run_id}"
-        work = self._work if asked.own_worker else None
-        return Household(work, asked.broker, title, self._directory.supervisor_log, self._record_orphaned)
-
-    def _work(self, address: str, again: bool, when_ready: Callable[[], None]) -> int:
-        """The life of the run's worker, in a process of its own."""
-        broker.use(self._app, address)
-        name = full_name(MAIN_WORKER)
-        if again:
-            abandoned.settle(self._app, self._queue, name)
-        asked = self._submission
-        settings = WorkerSettings(
-            log=worker_log_in(self._directory.worker_logs, name),
-            name=name,
-            queues=self._consumed(),
-            concurrency=asked.concurrency,
-            soft_time_limit=asked.soft_time_limit,
-            loglevel=asked.loglevel,
-            directory=self._directory,
-        )
-        return serve(self._app, settings, when_ready)
-
-    def _consumed(self) -> tuple[str, ...]:
-        """The run's queue first; on a private server, nobody else serves the queues that tasks ask for."""
-        if self._submission.broker is not None:
-            return (self._queue,)
-        asked_for = (getattr(task, "queue", None) for task in self._app.tasks.values())
-        return tuple(dict.fromkeys([self._queue, *(queue for queue in asked_for if isinstance(queue, str))]))
 
     @contextmanager
     def _logged(self) -> Iterator[None]:

@@ -167,12 +167,12 @@ def _seen(task: TaskSeen) -> Failure:
 
 
 def own_traceback(text: str) -> str:
-    """A traceback without the frames of Celery and of the kit, unless there are no others.
+    """A traceback without the frames of Celery and of the kit; empty when there are no others: the log has them.
 
     Args:
         text: as Celery stores it.
     """
     frames = [match.group("file") for match in _FRAME.finditer(text)]
     if all(_MACHINERY.search(file) for file in frames):
-        return text
+        return ""
     return _FRAME.sub(lambda match: "" if _MACHINERY.search(match.group("file")) else match.group(), text)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from firexkit._importing import import_source
 from firexkit._wire import UID
@@ -21,6 +22,8 @@ from firexkit.runtime.arguments.words import ArgumentError, arguments_file, spli
 from firexkit.runtime.loading import load_tasks, project_settings
 from firexkit.task import FireXTask
 from firexkit.task_names import chain_of, offered_tasks
+
+_NAME_IN_A_LIST: Final = re.compile(r"^  (?=\w)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Source
     parameters = parameters_of(app)
     if lines := unknown(given, parameters):
         raise ArgumentError(*lines)
+    converted({name: value for name, value in given.items() if value is True}, parameters)  # a name without its value
     arguments = converted(_converted(given, pre_load=False), parameters)
     _verify(signature, arguments)
     tasks = signature.tasks if hasattr(signature, "tasks") else [signature]
@@ -137,4 +141,4 @@ def _verify(chain: Any, arguments: Mapping[str, Any]) -> None:
     try:
         verify_chain_arguments(InjectArgs(**{**arguments, UID: UID}) | chain)
     except (InvalidChainArgsException, TypeError) as error:
-        raise UnreadyError(str(error)) from error
+        raise UnreadyError(_NAME_IN_A_LIST.sub("  --", str(error))) from error

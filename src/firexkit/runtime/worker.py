@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import warnings
 from collections.abc import Callable
@@ -24,6 +25,7 @@ FEWEST_SLOTS: Final = 8
 """Parents that wait hold a slot each, so a few more slots than cores are needed even on a small machine."""
 MAIN_WORKER: Final = "mc"
 DEFAULT_QUEUE: Final = "celery"
+INTERRUPTED: Final = 128 + signal.SIGINT
 
 
 def default_concurrency() -> int:
@@ -70,10 +72,12 @@ def serve(app: FireX, settings: WorkerSettings, when_ready: Callable[[], None]) 
     settings.log.parent.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
     begin_worker_log(settings.log, settings.name, settings.directory)
     _configure(app, settings)
-    for signal in (signals.after_setup_logger, signals.after_setup_task_logger):
-        signal.connect(write_pages, weak=False)
+    for loggers_set_up in (signals.after_setup_logger, signals.after_setup_task_logger):
+        loggers_set_up.connect(write_pages, weak=False)
     prompt_signals.install()
     signals.worker_ready.connect(lambda **_: when_ready(), weak=False)
+    ended_by: list[str] = []
+    signals.worker_shutting_down.connect(lambda sig, **_: ended_by.append(sig), weak=False)
     # Messages are JSON from a broker that knows its users: root is no more dangerous here than in a shell.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     # What tasks are given and what they return belongs into their logs; that much of DEBUG is always wanted.
@@ -91,7 +95,7 @@ def serve(app: FireX, settings: WorkerSettings, when_ready: Callable[[], None]) 
         quiet=True,
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    return INTERRUPTED if "SIGINT" in ended_by else int(worker.exitcode or 0)
 
 
 def _configure(app: FireX, settings: WorkerSettings) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from firexkit._celery.messages import to_send
+from firexkit._celery.messages import published_name, to_send
 
 _publishing: ContextVar[Any] = ContextVar("firexkit_publishing_app", default=None)
 
@@ -42,9 +42,7 @@ def publication(
 
 def _under_published_name(task: Any) -> Any:
     """A plugin is sent under the name of the task it replaces, which workers without the plugin know, too."""
-    if not task.from_plugin or task.called_as_orig:
-        return task
-    name = task.root_orig.name_without_orig
+    name = published_name(task)
     if name == task.name:
         return task
     # Another object, because every thread uses the task itself.

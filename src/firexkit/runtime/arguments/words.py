@@ -118,7 +118,7 @@ def name_of(written: str) -> str | None:
 
 def option(name: str) -> str:
     """A parameter's name as one writes it on the command line."""
-    return f"--{name}"
+    return f"--{name.replace('_', '-')}"
 
 
 def _value_from(pending: deque[str]) -> str | bool:

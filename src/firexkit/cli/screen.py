@@ -126,8 +126,10 @@ class Live:
         self._console.print(self._text(f"firex: {text}", style="yellow"))
 
     def ends(self) -> None:
-        """Stop drawing; what was redrawn disappears."""
+        """Stop drawing; what was redrawn disappears, the counts stay."""
         self._live.stop()
+        if self._tasks:
+            self._console.print(self._counts([task.state for task, _ in self._tasks.values()]))
 
     def _view(self) -> Any:
         tasks = list(self._tasks.values())

@@ -59,6 +59,14 @@ def test_tasks_of_other_runs_on_the_broker_are_not_ours():
     assert progress.tell(event("task-succeeded", "x")) is None
 
 
+def test_a_task_of_another_run_whose_first_event_does_not_tell_the_run():
+    progress = told(event("task-started-info", "other", task_parent_id=None), received("other", root="other"))
+    news = progress.tell(event("task-started-info", "child", task_parent_id="other", long_name="x"))
+
+    assert news is None
+    assert list(progress) == []
+
+
 def test_what_is_told_before_the_message_counts():
     """A process of the pool may be quicker than its main process."""
     progress = told(event("task-started-info", "c", long_name="tasks.child", task_parent_id=RUN), received("c", RUN))

@@ -98,15 +98,18 @@ class Progress:
             return None
         before = self._tasks.get(event["uuid"], TaskSeen(event["uuid"]))
         after = _after(before, event)
-        if after.root not in ("", self._run_id):
-            return None  # of another run on the same broker
         self._tasks[after.uuid] = after
+        if after.root not in ("", self._run_id) and after.state in ENDED:
+            del self._tasks[after.uuid]  # of another run on the same broker
         is_news = event["type"] in STATE_AFTER and (after.state != before.state or after.name != before.name)
         return after if is_news and self._is_ours(after) else None
 
     def _is_ours(self, task: TaskSeen) -> bool:
-        # Its own worker tells the root with the first event; until then, a known parent vouches for it.
-        return self._run_id in (task.root, task.uuid) or (task.parent or "") in self._tasks
+        # The event that tells the root may come second; until then, the parent vouches for a task.
+        if task.root or task.uuid == self._run_id:
+            return self._run_id in (task.root, task.uuid)
+        parent = self._tasks.get(task.parent or "")
+        return parent is not None and parent.uuid != task.uuid and self._is_ours(parent)
 
     def __iter__(self) -> Iterator[TaskSeen]:
         return iter([task for task in self._tasks.values() if self._is_ours(task)])

@@ -3,6 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
+ON_EVERY_CELERY := tests/unit tests/worker $(addprefix tests/product/test_,run.py kills.py cluster.py)
 
 .PHONY: help venv demo test check bench docs wheel clean
 
@@ -29,8 +30,8 @@ test: venv ## every test, on the locked Celery, the oldest supported and the new
 	@tools/venv .venv-oldest oldest
 	@tools/venv .venv-newest newest
 	$(BIN)/pytest tests -q -n 2
-	.venv-oldest/bin/pytest tests/unit tests/worker -q -n 2
-	.venv-newest/bin/pytest tests/unit tests/worker -q -n 2
+	.venv-oldest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
+	.venv-newest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
 
 bench: venv ## measure, as ratios to plain Celery in the same run
 	$(BIN)/python benchmarks/direct_call.py

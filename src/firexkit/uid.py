@@ -50,7 +50,7 @@ def find_run_ids(text: str) -> list[str]:
 
 
 @allow
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Uid:
     """A run as its tasks see it: the argument ``uid``. As text it is the run's id, and it equals that text.
 
@@ -92,6 +92,9 @@ class Uid:
 
     def __str__(self) -> str:
         return self.identifier
+
+    def __repr__(self) -> str:
+        return f"Uid({self.identifier!r})"
 
     def __eq__(self, other: object) -> bool:
         return str(self) == str(other) if isinstance(other, Uid | str) else NotImplemented

@@ -5,21 +5,17 @@ import stat
 
 import pytest
 
+from firexkit.runtime.alive import hold, holder_of, is_alive
 from firexkit.runtime.directory import (
     RunDirectory,
     RunDirectoryError,
-    default_runs_directory,
-    find_run,
-    hold,
-    holder_of,
-    is_alive,
     link_latest,
     make_run_directory,
     note_logs_elsewhere,
-    runs_in,
     write_private,
 )
 from firexkit.runtime.record import Revocation, RunRecord, read_record, write_record
+from firexkit.runtime.runs import default_runs_directory, find_run, runs_in
 from firexkit.uid import new_run_id
 
 

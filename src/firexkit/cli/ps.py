@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from firexkit.cli.options import with_runs_directory
-from firexkit.runtime.directory import RunDirectory, default_runs_directory, is_alive, runs_in
+from firexkit.runtime.alive import is_alive
+from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.record import read_record
+from firexkit.runtime.runs import default_runs_directory, runs_in
 
 LATEST = 10
 LOST = "LOST"

@@ -20,8 +20,9 @@ from firexkit.cli.refusal import Refusal, refused
 from firexkit.cli.screen import screen_for
 from firexkit.runtime import broker
 from firexkit.runtime.conductor import Conductor
-from firexkit.runtime.directory import RunDirectoryError, default_runs_directory, make_run_directory
+from firexkit.runtime.directory import RunDirectoryError, make_run_directory
 from firexkit.runtime.preparation import Prepared, Sources, prepare
+from firexkit.runtime.runs import default_runs_directory
 from firexkit.runtime.submission import Submission
 from firexkit.runtime.worker import default_concurrency
 from firexkit.uid import new_run_id

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import click
 
 from firexkit import _lazy
+from firexkit.runtime.conductor import Listener
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.progress import BLOCKED, ENDED, FAILED, RETRIED, REVOKED, RUNNING, SUCCEEDED, TaskSeen
 
@@ -24,22 +25,6 @@ TOLD: Final = frozenset(MARKS)
 INDENT: Final = "  "
 MOST_RUNNING: Final = 12
 """Lines of the live view: the deepest running tasks say what a run is doing."""
-
-
-class Screen(Protocol):
-    """Who shows a run: a listener that says what it heard."""
-
-    def begins(self, directory: RunDirectory) -> None:
-        """The run has begun."""
-
-    def task_changed(self, task: TaskSeen, depth: int) -> None:
-        """A task has another state."""
-
-    def notice(self, text: str) -> None:
-        """Something that a person should know."""
-
-    def ends(self) -> None:
-        """The run is over."""
 
 
 def announce(directory: RunDirectory) -> None:
@@ -155,6 +140,6 @@ class Live:
         return self._text(f"{elapsed(time.monotonic() - self._began)}  {text or 'starting'}", style="bold")
 
 
-def screen_for(*, is_terminal: bool) -> Screen:
+def screen_for(*, is_terminal: bool) -> Listener:
     """What suits where the output goes."""
     return Live() if is_terminal else Lines()

@@ -12,14 +12,9 @@ import click
 
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.runtime.directory import (
-    RunDirectoryError,
-    default_runs_directory,
-    find_run,
-    holder_of,
-    wait_until_over,
-    write_private,
-)
+from firexkit.runtime.alive import holder_of, wait_until_over
+from firexkit.runtime.directory import RunDirectoryError, write_private
+from firexkit.runtime.runs import default_runs_directory, find_run
 from firexkit.uid import current_user
 
 

@@ -8,8 +8,10 @@ import click
 
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.runtime.directory import RunDirectoryError, default_runs_directory, find_run, wait_until_over
+from firexkit.runtime.alive import wait_until_over
+from firexkit.runtime.directory import RunDirectoryError
 from firexkit.runtime.record import read_record
+from firexkit.runtime.runs import default_runs_directory, find_run
 
 LOST = 1
 

@@ -15,8 +15,10 @@ from firexkit.broker_address import BrokerAddressError, with_password, without_p
 from firexkit.cli.options import listed, with_broker, with_tasks, with_worker
 from firexkit.cli.refusal import Refusal, refused
 from firexkit.runtime import broker
-from firexkit.runtime.directory import RunDirectory, default_runs_directory, is_alive
+from firexkit.runtime.alive import is_alive
+from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.preparation import Sources, loaded_app
+from firexkit.runtime.runs import default_runs_directory
 from firexkit.runtime.worker import DEFAULT_QUEUE, WorkerSettings, default_concurrency, full_name, serve, worker_log_in
 
 RETRIES_AFTER_A_RUN = 2

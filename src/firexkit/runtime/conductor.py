@@ -34,7 +34,8 @@ from firexkit.result import (
 )
 from firexkit.revoke import revoke_tasks
 from firexkit.runtime import broker, outcome
-from firexkit.runtime.directory import RunDirectory, hold, link_latest, note_logs_elsewhere, write_private
+from firexkit.runtime.alive import hold
+from firexkit.runtime.directory import RunDirectory, link_latest, note_logs_elsewhere, write_private
 from firexkit.runtime.interrupts import Interrupts, RunStopped
 from firexkit.runtime.outcome import Outcome
 from firexkit.runtime.own_worker import OwnWorker

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import platformdirs
-
 from firexkit import _wire
+from firexkit._file_names import safe_name
 from firexkit.resources import INSTALL_RESOURCES
-from firexkit.task.logfile import safe_name
-from firexkit.uid import INTERNAL_DIRECTORY, is_run_id
+from firexkit.uid import INTERNAL_DIRECTORY
 
 LATEST: Final = "latest"
 PRIVATE_DIRECTORY: Final = 0o700
@@ -101,12 +97,6 @@ class RunDirectory:
         return self.worker_logs / f"{worker}.html"
 
 
-def default_runs_directory() -> Path:
-    """Where runs are kept: ``runs`` in ``FIREX_HOME``, else in the user's state directory."""
-    home = os.environ.get(_wire.HOME_VARIABLE)
-    return (Path(home).expanduser() if home else platformdirs.user_state_path("firex")) / "runs"
-
-
 def make_run_directory(runs: Path, run_id: str) -> RunDirectory:
     """Make the directory of a new run; nobody else has it.
 
@@ -179,76 +169,3 @@ def link_latest(directory: RunDirectory) -> None:
     fresh = link.with_name(f".{LATEST}-{directory.run_id}")
     fresh.symlink_to(directory.path.name)
     fresh.replace(link)
-
-
-def hold(directory: RunDirectory) -> int:
-    """Mark the run as alive for as long as the returned descriptor is open, here or in a fork."""
-    descriptor = os.open(directory.alive, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return descriptor
-
-
-def is_alive(directory: RunDirectory) -> bool:
-    """Whether a process of the run still holds it."""
-    try:
-        with directory.alive.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
-def wait_until_over(directory: RunDirectory) -> None:
-    """Return when no process of the run holds it any more."""
-    if directory.alive.exists():
-        with directory.alive.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-
-
-def holder_of(directory: RunDirectory) -> int | None:
-    """The id of the process that conducts the run; None when it is over."""
-    if not is_alive(directory):
-        return None
-    text = directory.alive.read_text(encoding="ascii").strip()
-    return int(text) if text.isdigit() else None
-
-
-def runs_in(runs: Path) -> Iterator[RunDirectory]:
-    """The runs kept in a directory, the latest first."""
-    if runs.is_dir():
-        found = (path for path in runs.iterdir() if is_run_id(path.name) and not path.is_symlink())
-        yield from map(RunDirectory, sorted(found, key=_submitted, reverse=True))
-
-
-def _submitted(path: Path) -> tuple[str, float]:
-    return path.name.rsplit("-", 3)[1] + path.name.rsplit("-", 3)[2], path.stat().st_mtime
-
-
-def find_run(runs: Path, name: str) -> RunDirectory:
-    """The run that somebody means.
-
-    Args:
-        runs: the directory of all runs.
-        name: a run's id or its beginning, ``latest``, or a path of a run directory.
-
-    Raises:
-        RunDirectoryError: there is no such run, or more than one.
-    """
-    path = Path(name)
-    if path.name != name and (path / "run.json").exists():
-        return RunDirectory(path.resolve())
-    if name == LATEST and (runs / LATEST).exists():
-        return RunDirectory((runs / LATEST).resolve())
-    known = list(runs_in(runs))
-    exact = [run for run in known if run.run_id == name]
-    found = exact or [run for run in known if name and run.run_id.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = "".join(f"\n  {run.run_id}" for run in found)
-        raise RunDirectoryError(f"{len(found)} runs begin with {name}; write more of it:{listed}")
-    raise RunDirectoryError(f"no run {name!r} in {runs}; `firex ps --all` lists those there are")

@@ -16,10 +16,10 @@ from celery import signals
 from celery.exceptions import SecurityWarning
 
 from firexkit._celery import prompt_signals
+from firexkit._file_names import safe_name
 from firexkit.app import FireX
 from firexkit.runtime.directory import PRIVATE_DIRECTORY, RunDirectory
 from firexkit.runtime.pages import begin_worker_log, write_pages
-from firexkit.task import logfile
 
 FEWEST_SLOTS: Final = 8
 """Parents that wait hold a slot each, so a few more slots than cores are needed even on a small machine."""
@@ -112,4 +112,4 @@ def _configure(app: FireX, settings: WorkerSettings) -> None:
 
 def worker_log_in(directory: Path, name: str) -> Path:
     """Where a worker of that full name logs."""
-    return directory / f"{logfile.safe_name(name)}.html"
+    return directory / f"{safe_name(name)}.html"

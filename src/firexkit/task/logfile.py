@@ -6,7 +6,6 @@ import hashlib
 import html
 import logging
 import os.path
-import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -16,14 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from firexkit import firexkit_common, resources
+from firexkit._file_names import safe_name
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 CELERY_TASK_LOGGER = "celery.task"
 """Celery's task loggers do not propagate to the root, so a task's file needs a handler on both."""
-
-_LONGEST_NAME = 200
-_UNSAFE = re.compile(r"[^A-Za-z0-9_.@+-]")
 
 
 def worker_handler(of: logging.Logger) -> WatchedFileHandler | None:
@@ -41,11 +38,6 @@ def directory_of_worker_log() -> str | None:
     """Where the worker logs."""
     path = worker_log_file()
     return str(Path(path).parent) if path else None
-
-
-def safe_name(name: str) -> str:
-    """A name in letters that every file system takes; whatever is in it, no path comes of it."""
-    return _UNSAFE.sub("_", name)[:_LONGEST_NAME]
 
 
 def file_name(task_name: str, task_id: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 from firexkit._celery.hearing import Ear, Event
 from firexkit._celery.patience import OUTAGES
 from firexkit._celery.types import AsyncResult
+from firexkit._serialization import WireError
 from firexkit._wire import RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.app import FireX
 from firexkit.broker_address import bare, password_in
@@ -142,6 +143,8 @@ class Conductor:
             ended = outcome.succeeded(self._result)
         except RunStopped as stop:
             ended = self._stopped(stop)
+        except WireError as error:
+            ended = Outcome(returncode=1, trouble=str(error))
         except ChainException as error:
             ended = outcome.interrupted(error, self._result, self._submission.names, self._progress)
         self._wait_for_last_events()

@@ -41,7 +41,9 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
 )
 """Defaults only: what an application sets itself wins."""
 
-OF_THE_RUN: Final = frozenset({"broker", "backend"})
+OF_THE_RUN: Final = frozenset(
+    {"broker", "backend", "broker_url", "broker_read_url", "broker_write_url", "result_backend"}
+)
 """Options that a task file's app gives and that the run decides."""
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 __all__ = ["BrokerAddressError", "bare", "password_in", "with_password", "without_password"]
+
+_PASSWORD: Final = re.compile(r"(://[^:@/\s;]*):[^\s;]*@")
 
 
 class BrokerAddressError(ValueError):
@@ -61,13 +65,9 @@ def without_password(address: str) -> str:
     """An address as it may be shown and logged.
 
     Args:
-        address: a URL.
+        address: a URL, several, or a text with URLs in it, right or wrong ones.
     """
-    parts = urlsplit(address)
-    if not parts.password:
-        return address
-    host = parts.netloc.rpartition("@")[2]
-    return _at(parts, f"{parts.username or ''}:***@{host}")
+    return _PASSWORD.sub(r"\1:***@", address)
 
 
 def _at(parts: SplitResult, host: str) -> str:

@@ -79,6 +79,39 @@ def types(flag: bool = False, size: int = 0, ratio: float = 0.0, names: list[str
     return repr((flag, size, ratio, list(names), where, mode, maybe, either, table, plain))
 
 
+@app.task(returns="opened")
+def gated():
+    """Wait until somebody removes the gate."""
+    while Path("gate").exists():
+        time.sleep(0.05)
+    return True
+
+
+@app.task(bind=True, max_retries=1)
+def twice(self):
+    """Fail once."""
+    note(f"attempt {self.request.retries}")
+    if not self.request.retries:
+        raise self.retry(countdown=4)
+
+
+@app.task(bind=True)
+def impatient(self):
+    """Wait for a retry and for a task with a queue of its own."""
+    self.enqueue_in_parallel([twice.s(), aside.s()], raise_exception_on_failure=True)
+
+
+@app.task(queue="slow")
+def aside():
+    note("aside")
+    time.sleep(60)
+
+
+@app.task(returns="taken")
+def taken(queue: str = "none", text: str = "none"):
+    return f"{queue} {text}"
+
+
 @app.task(returns="doubled")
 def double(size: int):
     return 2 * size

@@ -70,6 +70,17 @@ BROKEN = {
 }
 
 
+def test_a_plain_celery_task_takes_no_arguments_by_name(home: Home):
+    (home.path / "plain.py").write_text(
+        "from celery import Task\nfrom firexkit import FireX\napp = FireX('plain')\n"
+        "@app.task(base=Task)\ndef plain():\n    pass\n"
+    )
+    done = home.firex("run", "plain", "-t", "plain.py")
+
+    assert done.returncode == 2
+    assert "plain.plain is a plain Celery task" in done.stderr
+
+
 @pytest.mark.parametrize("option", ["-t", "--plugins"])
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_is_told_with_file_line_and_reason(home: Home, case: str, option: str):
@@ -141,6 +152,7 @@ def test_a_socket_path_that_would_be_too_long(home: Home):
     assert "set TMPDIR to a directory with a shorter name" in done.stderr
     assert list(long.iterdir()) == []
     assert home.record()["completed"]
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/proc/mounts").exists(), reason="needs root to mount a small disk")

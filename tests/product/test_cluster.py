@@ -37,6 +37,23 @@ def test_a_run_brings_its_own_worker_and_leaves_nothing_on_the_broker(home: Home
     assert [key for key in keys if "queue-FireX" in key] == []
     forever = {key for key, ttl in keys.items() if ttl < 0}
     assert {key for key in forever if not key.startswith("_kombu.")} <= {"QUEUES"}
+    with broker.client() as client:
+        kept = {member for key in forever if client.type(key) == b"set" for member in client.smembers(key)}
+    assert [member for member in kept if b"FireX" in member or b"celeryev." in member] == []
+
+
+def test_a_worker_joins_a_run_by_its_queue(home: Home, cluster):
+    (home.path / "gate").touch()
+    run = home.start("run", "gated,nop", "-t", "work.py", *cluster)
+    eventually(lambda: [*home.latest.glob("microservice_logs/mc*/work.gated_*.html")])
+    worker = joined(home, cluster, "--queue", f"queue-{home.latest.name}")
+    (home.path / "gate").unlink()
+    run.communicate(timeout=60)
+    worker.send_signal(signal.SIGINT)
+    worker.communicate(timeout=60)
+
+    assert run.returncode == 0
+    assert [*home.latest.glob("microservice_logs/second@*.html")]
 
 
 def test_two_runs_on_one_broker_keep_to_their_own_workers(home: Home, cluster):

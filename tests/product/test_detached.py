@@ -15,16 +15,17 @@ def at_work(home: Home) -> None:
 
 
 def test_a_detached_run_goes_on_without_its_submitter(home: Home):
-    begun = home.firex(*PARENT, "--seconds", "1.5", "--detach")
-    at_work(home)
+    (home.path / "gate").touch()
+    begun = home.firex("run", "gated", "-t", "work.py", "--detach")
     going_on = home.firex("ps").stdout
+    (home.path / "gate").unlink()
     over = home.firex("wait", "latest")
 
     assert (begun.returncode, begun.stderr) == (0, "")
     assert begun.stdout == f"FireX ID: {home.latest.name}\nLogs: {home.latest}\n"
     assert f"{home.latest.name}  RUNNING" in going_on
     assert (over.returncode, over.stdout) == (0, f"{home.latest.name}: SUCCESS. Logs: {home.latest}\n")
-    assert home.record()["results"]["chain_results"] == {"count": 2}
+    assert home.record()["results"]["chain_results"] == {"opened": True}
 
 
 def test_waiting_ends_as_the_run_did(home: Home):

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 
 import psutil
 import pytest
 
+from firexkit.broker_address import bare, password_in
+from firexkit.runtime.server import Server
 from product.firex import Home, eventually
 
 TEN_SECONDS = 10
+"""When nothing of the run may be alive any more. What the command takes on a loaded machine is another matter."""
+PATIENCE = 60
 
 
 def started(home: Home, *words: str) -> subprocess.Popen[str]:
     """A run whose children are at work."""
     run = home.start("run", "parent", "-t", "work.py", *words)
-    notes = home.path / "notes"
-    eventually(lambda: notes.exists() and notes.read_text().count("child mc@") == 2, what="two children at work")
+    both_at_work(home)
     return run
+
+
+def both_at_work(home: Home) -> None:
+    notes = home.path / "notes"
+    eventually(lambda: notes.exists() and notes.read_text().count("child mc") == 2, what="two children at work")
 
 
 def the(home: Home, named: str) -> psutil.Process:
@@ -53,13 +62,41 @@ def test_the_workers_main_process(home: Home):
     """What it was running has failed, with it what waited for that; nothing else is lost."""
     run = started(home, "--seconds", "60")
     the(home, ":MainProcess]").kill()
-    _, errors = run.communicate(timeout=TEN_SECONDS)
+    _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 1
     assert "was killed by SIGKILL; a new one was started, tasks that it was running have failed" in errors
     assert "work.parent failed: WorkerLostError: The main process of the worker" in errors
     assert home.record()["results"]["unsuccessful_services"]["failed"]
     gone(home)
+
+
+def test_the_workers_main_process_while_a_task_waits_for_its_retry(home: Home):
+    """The retry comes; what ran, also from another queue, has failed."""
+    run = home.start("run", "impatient", "-t", "work.py")
+    notes = home.path / "notes"
+    eventually(lambda: notes.exists() and {"attempt 0", "aside"} <= {*notes.read_text().splitlines()})
+    the(home, ":MainProcess]").kill()
+    _, errors = run.communicate(timeout=PATIENCE)
+
+    assert run.returncode == 1
+    assert "work.aside: WorkerLostError" in errors
+    assert "zombie" not in errors
+    gone(home)
+
+
+def test_the_submitting_process_with_a_broker_that_others_share(home: Home, broker: Server):
+    """The password is not kept, and nothing of the run's queue stays on the broker."""
+    (home.path / "password").write_text(password_in(broker.url))
+    run = started(home, "--seconds", "60", "--broker", bare(broker.url), "--password-file", "password")
+    run.kill()
+    run.communicate()
+    gone(home)
+
+    assert home.record()["returncode"] == 137
+    assert not list(home.latest.rglob("broker-*"))
+    with broker.client() as client:
+        assert not [key for key in client.keys("*") if b"queue-FireX" in key]
 
 
 def test_the_server(home: Home):
@@ -77,7 +114,7 @@ def test_the_server(home: Home):
 def test_the_supervisor(home: Home):
     run = started(home, "--seconds", "60")
     the(home, " supervisor").kill()
-    _, errors = run.communicate(timeout=TEN_SECONDS)
+    _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 1
     assert "The run failed: the run's supervisor is gone" in errors
@@ -121,7 +158,7 @@ def _runs(home: Home, process: psutil.Process) -> bool:
 def test_a_signal_revokes_children_first_lets_them_clean_up_and_is_recorded(home: Home, number: signal.Signals):
     run = started(home, "--seconds", "60")
     run.send_signal(number)
-    _, errors = run.communicate(timeout=TEN_SECONDS)
+    _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 128 + number
     assert notes(home) == ["child cleaned up", "child cleaned up", "parent cleaned up"]
@@ -130,6 +167,46 @@ def test_a_signal_revokes_children_first_lets_them_clean_up_and_is_recorded(home
     assert (record["revoked"], record["returncode"]) == (True, 128 + number)
     assert record["revoked_details"]["reason"] == number.name
     gone(home)
+
+
+def test_closing_the_terminal(home: Home):
+    """Nobody can be told any more; the tasks clean up all the same, and it is recorded."""
+    ours, its = pty.openpty()
+    pipes = {"stdin": its, "stdout": its, "stderr": its}
+    run = home.start("run", "parent", "-t", "work.py", "--seconds", "60", start_new_session=True, **pipes)
+    os.close(its)
+    both_at_work(home)
+    os.close(ours)
+    run.send_signal(signal.SIGHUP)
+    run.wait(PATIENCE)
+    gone(home)
+
+    assert sorted(notes(home)) == ["child cleaned up", "child cleaned up", "parent cleaned up"]
+    assert home.record()["revoked_details"]["reason"] == "SIGHUP"
+
+
+def test_a_run_under_nohup_hears_no_hangup(home: Home):
+    run = home.start("run", "parent", "-t", "work.py", "--seconds", "2", preexec_fn=ignore_hangup)
+    both_at_work(home)
+    run.send_signal(signal.SIGHUP)
+    output, _ = run.communicate(timeout=PATIENCE)
+
+    assert run.returncode == 0
+    assert "count = 2" in output
+
+
+def ignore_hangup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def test_the_same_signal_twice_in_a_moment_is_one(home: Home):
+    run = started(home, "--seconds", "60")
+    run.send_signal(signal.SIGTERM)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=PATIENCE)
+
+    assert notes(home) == ["child cleaned up", "child cleaned up", "parent cleaned up"]
+    assert home.record()["revoked_details"]["reason"] == "SIGTERM"
 
 
 def test_a_second_ctrl_c_ends_it_at_once(home: Home):
@@ -143,7 +220,7 @@ def test_a_second_ctrl_c_ends_it_at_once(home: Home):
     run.send_signal(signal.SIGINT)
     eventually(lambda: "stopping" in os.read(run.stderr.fileno(), 4096).decode(), what="it is stopping")
     run.send_signal(signal.SIGINT)
-    run.communicate(timeout=TEN_SECONDS)
+    run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 130
     assert home.record()["revoked_details"]["reason"] == "ended at once"
@@ -162,3 +239,4 @@ def test_a_worker_that_cannot_start_is_told_at_once(home: Home):
     assert done.returncode == 1
     assert "ended with exit code 3 while starting" in done.stderr
     assert "no licence" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -132,6 +132,21 @@ def test_the_project_may_say_where_tasks_are(home: Home):
     assert "work.double" in home.firex("list").stdout
 
 
+def test_an_argument_that_is_called_as_an_option_goes_behind_two_dashes(home: Home):
+    done = home.firex("run", "taken", "-t", "work.py", "--text", "-tearing", "--", "--queue", "mine")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "taken = 'mine -tearing'" in done.stdout
+    assert "-- --queue" in home.firex("run", "taken", "-t", "work.py", "--help").stdout
+
+
+def test_an_option_that_may_have_been_meant_as_an_argument_is_told(home: Home):
+    done = home.firex("run", "taken", "-t", "work.py", "--queue", "mine")
+
+    assert "taken = 'none none'" in done.stdout
+    assert "--queue was taken as an option of firex run; the argument of taken goes after --" in done.stderr
+
+
 def test_two_runs_at_once(home: Home):
     runs = [home.start("run", "parent", "-t", "work.py", "--seconds", "0.3") for _ in range(2)]
 

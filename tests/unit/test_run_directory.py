@@ -1,6 +1,7 @@
 """The directory of a run: who can read it, how it is found."""
 
 import os
+import socket
 import stat
 
 import pytest
@@ -113,7 +114,7 @@ def test_a_run_is_alive_while_somebody_holds_it(run):
     os.close(descriptor)
 
     assert alive
-    assert holder == os.getpid()
+    assert holder == (os.getpid(), socket.gethostname())
     assert not is_alive(run)
     assert holder_of(run) is None
 

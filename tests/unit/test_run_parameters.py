@@ -187,11 +187,6 @@ def test_unknown(given, lines):
     assert unknown(given, parameters_of(takes)) == lines
 
 
-def test_allowed():
-    """Names may be allowed although no task declares them."""
-    assert unknown(["ticket", "uid"], {}, allowed=("ticket", "uid")) == []
-
-
 def test_several_may_be_meant():
     """The closest name comes first, and no more than three are named."""
     assert close_names("name", ["mane", "nam", "names", "names2", "other"]) == ["nam", "names", "mane"]

@@ -6,11 +6,13 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from celery.events import EventReceiver
 from kombu import mixins
 
+from firexkit._celery.patience import OUTAGES
 from firexkit._celery.types import Celery
 
 logger: Final = logging.getLogger(__name__)
@@ -18,6 +20,8 @@ logger: Final = logging.getLogger(__name__)
 PROBE: Final = "firex-probe"
 """The type of the event with which the ear finds out that it hears."""
 PROBE_EVERY: Final = 0.02
+LAST_WORDS: Final = 1.0
+"""Seconds for the ear's thread to take leave of the broker."""
 
 Event = Mapping[str, Any]
 
@@ -36,7 +40,7 @@ class Ear:
         self._probe = str(uuid.uuid4())
         self._hears = threading.Event()
         self._receiver: Any = None
-        self._connection: Any = None
+        self._thread: threading.Thread | None = None
 
     def start(self, patience: float = 10.0) -> bool:
         """Begin to listen; returns once every event from now on will be heard.
@@ -47,11 +51,10 @@ class Ear:
         Returns:
             Whether it hears. If not, it may still begin to.
         """
-        # Many tries to find the broker again: whoever owns the ear ends it.
-        self._connection = self._app.connection_for_read()
-        self._receiver = EventReceiver(self._connection, handlers={"*": self._on_event}, app=self._app)
+        self._receiver = EventReceiver(self._app.connection_for_read(), handlers={"*": self._on_event}, app=self._app)
         logging.getLogger(mixins.__name__).addFilter(self._is_news)
-        threading.Thread(target=self._listen, name="firex-ear", daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, name="firex-ear", daemon=True)
+        self._thread.start()
         tries = int(patience / PROBE_EVERY)
         with self._app.events.default_dispatcher() as dispatcher:
             return any(self._heard_probe(dispatcher) for _ in range(tries))
@@ -61,9 +64,13 @@ class Ear:
         return self._hears.wait(PROBE_EVERY)
 
     def stop(self) -> None:
-        """Hear nothing more. The thread ends within a second; nobody needs to wait for it."""
-        if self._receiver is not None:
-            self._receiver.should_stop = True
+        """Hear nothing more, and leave nothing of the ear on the broker, if that answers."""
+        if self._receiver is None or self._thread is None:
+            return
+        self._receiver.should_stop = True
+        with suppress(*OUTAGES), self._app.events.default_dispatcher() as dispatcher:
+            dispatcher.send(PROBE, probe="")  # wakes the thread, which looks for a reason to stop once a second
+        self._thread.join(LAST_WORDS)
 
     def _is_news(self, _record: logging.LogRecord) -> bool:
         """Whether what kombu logs is worth it: that the broker goes in the end is none."""

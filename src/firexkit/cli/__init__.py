@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from importlib import import_module
 from typing import Final
@@ -21,6 +22,8 @@ COMMANDS: Final = {
     "version": "Tell which versions are installed.",
 }
 
+INTERRUPTED: Final = 128 + signal.SIGINT
+
 
 class _Commands(click.Group):
     """The commands, known by name; their modules are imported only to be used."""
@@ -33,6 +36,13 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"{__name__}.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; Ctrl-C before it can handle that itself ends it as it ends others."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):

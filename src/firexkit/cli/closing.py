@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any, Final
@@ -17,11 +19,13 @@ LONGEST_VALUE: Final = 100
 
 
 def tell(outcome: Outcome, directory: RunDirectory) -> None:
-    """Print how a run ended: success where output goes, all else where errors go."""
-    if outcome.returncode == 0:
-        click.echo("\n".join(_success(outcome.results)))
-        return
-    click.echo("\n".join([*_failure(outcome), f"Logs: {directory.path}"]), err=True)
+    """Print how a run ended: success where output goes, all else where errors go. Whoever left need not read it."""
+    lines = _success(outcome.results) if outcome.returncode == 0 else [*_failure(outcome), f"Logs: {directory.path}"]
+    try:
+        click.echo("\n".join(lines), err=outcome.returncode != 0)
+    except OSError:
+        # What is left in the buffer would be an error again when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _success(results: Mapping[str, Any]) -> Iterator[str]:

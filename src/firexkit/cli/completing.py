@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import click
 from click.shell_completion import CompletionItem
@@ -20,6 +20,10 @@ from firexkit.task_names import matching_names, offered_tasks
 class RunCommand(click.Command):
     """A command whose options are its own and the arguments of the loaded tasks."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse its own options; a task's argument keeps a value that begins with a dash."""
+        return super().parse_args(ctx, with_values_attached(args, own_options(self)))
+
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Its own options, and ``--name`` for each parameter of a task."""
         name, equals, start = incomplete.partition("=")
@@ -30,6 +34,29 @@ class RunCommand(click.Command):
             *own,
             *_items(((option(one.name), described(one).doc) for one in _parameters(ctx).values()), incomplete),
         ]
+
+
+def own_options(command: click.Command) -> dict[str, click.Parameter]:
+    """A command's options as they are written, ``--queue`` and ``-t``."""
+    return {written: one for one in command.params if isinstance(one, click.Option) for written in one.opts}
+
+
+def with_values_attached(args: Iterable[str], own: Container[str]) -> list[str]:
+    """Words of a command line, in which ``--name -5`` of a task has become ``--name=-5``: no option of ours to parse.
+
+    Args:
+        args: the words.
+        own: the command's own options, as they are written.
+    """
+    attached: list[str] = []
+    for word in args:
+        before = attached[-1] if attached else ""
+        is_open = before.startswith("--") and before != "--" and "=" not in before and before not in own
+        if is_open and "--" not in attached and word.startswith("-") and word[1:2] != "-" and word not in own:
+            attached[-1] = f"{before}={word}"
+        else:
+            attached.append(word)
+    return attached
 
 
 def complete_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

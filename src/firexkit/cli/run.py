@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from firexkit._importing import SourceError
 from firexkit.broker_address import BrokerAddressError, with_password
 from firexkit.cli import closing
-from firexkit.cli.completing import RunCommand, complete_words
+from firexkit.cli.completing import RunCommand, complete_words, own_options
 from firexkit.cli.detaching import detached
 from firexkit.cli.help import tell_help
 from firexkit.cli.options import listed, with_broker, with_runs_directory, with_tasks, with_worker
 from firexkit.cli.refusal import Refusal, refused
 from firexkit.cli.screen import screen_for
 from firexkit.runtime import broker
+from firexkit.runtime.arguments.parameters import listed as listed_names
+from firexkit.runtime.arguments.words import name_of
 from firexkit.runtime.conductor import Conductor
 from firexkit.runtime.directory import RunDirectoryError, make_run_directory
-from firexkit.runtime.preparation import Prepared, Sources, prepare
+from firexkit.runtime.preparation import Prepared, Sources, parameters_of, prepare
 from firexkit.runtime.runs import default_runs_directory
 from firexkit.runtime.submission import Submission
 from firexkit.runtime.worker import default_concurrency
@@ -60,7 +63,18 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         raise Refusal(f"the tasks to run come first: firex run CHAIN {chain} …; `firex run --help` tells more")
     with refused(SourceError, ValueError, LookupError):
         prepared = prepare(chain, arguments, options["args_file"], sources)
+    _tell_taken(ctx, prepared)
     ctx.exit(_run(prepared, _submission(prepared, options), options["runs_dir"], detach=options["detach"]))
+
+
+def _tell_taken(ctx: click.Context, prepared: Prepared) -> None:
+    """Say so when a word was taken as an option of ours that a task of the chain has as an argument, too."""
+    for written, ours in own_options(ctx.command).items():
+        parameter = parameters_of(prepared.app).get(name_of(written.removeprefix("--")) or "")
+        tasks = {said.task for said in parameter.declarations} & {*prepared.names} if parameter else set()
+        if tasks and ctx.get_parameter_source(str(ours.name)) is ParameterSource.COMMANDLINE:
+            what = f"{written} was taken as an option of firex run; the argument of {listed_names(sorted(tasks))}"
+            click.echo(f"firex: {what} goes after --, at the end: -- {written} …", err=True)
 
 
 def _submission(prepared: Prepared, options: dict[str, Any]) -> Submission:
@@ -93,6 +107,7 @@ def _run(prepared: Prepared, submission: Submission, runs: Path | None, *, detac
     if detach:
         return detached(lambda screen: Conductor(prepared.app, submission, directory, screen).conduct(), directory)
     screen = screen_for(is_terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
-    outcome = Conductor(prepared.app, submission, directory, screen).conduct()
+    with refused(OSError):
+        outcome = Conductor(prepared.app, submission, directory, screen).conduct()
     closing.tell(outcome, directory)
     return outcome.returncode

@@ -9,8 +9,8 @@ from typing import Any, Final
 import click
 
 from firexkit import _lazy
-from firexkit.runtime.conductor import Listener
 from firexkit.runtime.directory import RunDirectory
+from firexkit.runtime.listening import Listener
 from firexkit.runtime.progress import BLOCKED, ENDED, FAILED, RETRIED, REVOKED, RUNNING, SUCCEEDED, TaskSeen
 
 MARKS: Final = {
@@ -45,12 +45,9 @@ class Lines:
 
     def task_changed(self, task: TaskSeen, depth: int) -> None:
         """Say what became of the task, once for each state."""
-        if task.state in TOLD and self._seen.get(task.uuid) != task.state and not self._only_resumed(task):
+        if task.state in TOLD and self._seen.get(task.uuid) != task.state:
             self._seen[task.uuid] = task.state
             click.echo(line_for(task, depth))
-
-    def _only_resumed(self, task: TaskSeen) -> bool:
-        return task.state == RUNNING and self._seen.get(task.uuid) == RUNNING
 
     def notice(self, text: str) -> None:
         """Say it where errors go."""

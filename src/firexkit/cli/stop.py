@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,10 +33,13 @@ def command(run: str, reason: str, runs_dir: Path | None) -> None:
     holder = holder_of(directory)
     if holder is None:
         raise Refusal(f"{directory.run_id} is over already; nothing to stop")
+    pid, host = holder
+    if host != socket.gethostname():
+        raise Refusal(f"{directory.run_id} was submitted on {host}; stop it there")
     request = {"reason": reason or "firex stop", "user": current_user()}
     with suppress(FileExistsError):  # somebody else asked first; two are as good as one
         write_private(directory.stop_request, json.dumps(request).encode())
-        with refused(PermissionError):
-            os.kill(holder, signal.SIGTERM)
+        with refused(PermissionError), suppress(ProcessLookupError):  # it is gone, and its supervisor ends the rest
+            os.kill(pid, signal.SIGTERM)
     wait_until_over(directory)
-    click.echo(f"{directory.run_id}: stopped. Logs: {directory.path}")
+    click.echo(f"{directory.run_id}: over. Logs: {directory.path}")

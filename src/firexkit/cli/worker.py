@@ -32,7 +32,7 @@ RETRIES_AFTER_A_RUN = 2
     "--queue",
     default=DEFAULT_QUEUE,
     show_default=True,
-    help="What to work on; for a run on a broker of yours, the run's id.",
+    help="What to work on; a run on a broker of yours has the queue queue-RUN_ID.",
 )
 @click.option("--name", help="The worker's name, before its host.  [default: a random one]")
 @with_worker

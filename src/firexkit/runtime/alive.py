@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 
 from firexkit.runtime.directory import PRIVATE_FILE, RunDirectory
 
@@ -13,7 +14,7 @@ def hold(directory: RunDirectory) -> int:
     descriptor = os.open(directory.alive, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(descriptor, f"{os.getpid()} {socket.gethostname()}\n".encode(), 0)
     return descriptor
 
 
@@ -36,9 +37,9 @@ def wait_until_over(directory: RunDirectory) -> None:
             fcntl.flock(file, fcntl.LOCK_SH)
 
 
-def holder_of(directory: RunDirectory) -> int | None:
-    """The id of the process that conducts the run; None when it is over."""
+def holder_of(directory: RunDirectory) -> tuple[int, str] | None:
+    """The process that conducts the run, and its host; None when the run is over."""
     if not is_alive(directory):
         return None
-    text = directory.alive.read_text(encoding="ascii").strip()
-    return int(text) if text.isdigit() else None
+    pid, _, host = directory.alive.read_text(encoding="utf-8").strip().partition(" ")
+    return (int(pid), host) if pid.isdigit() else None

@@ -77,6 +77,7 @@ def clear_queue(app: FireX, queue: str) -> None:
         entity.declare()  # kombu forgets the bindings of those queues only that it knows
         entity.delete()
     app.backend.client.delete(_run_key(queue))
+    app.backend.client.srem(_wire.QUEUES, queue)
 
 
 def _run_key(queue: str) -> str:

@@ -8,17 +8,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import groupby
-from typing import Any, Final, Protocol
+from typing import Final
 
 from firexkit._celery.hearing import Ear, Event
 from firexkit._celery.patience import OUTAGES
 from firexkit._celery.types import AsyncResult
-from firexkit._serialization import WireError
 from firexkit._wire import RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.app import FireX
 from firexkit.broker_address import bare, password_in
@@ -38,10 +37,11 @@ from firexkit.runtime import broker, outcome
 from firexkit.runtime.alive import hold
 from firexkit.runtime.directory import RunDirectory, link_latest, note_logs_elsewhere, write_private
 from firexkit.runtime.interrupts import Interrupts, RunStopped
+from firexkit.runtime.listening import Guarded, Listener
 from firexkit.runtime.outcome import Outcome
 from firexkit.runtime.own_worker import OwnWorker
 from firexkit.runtime.processes import adopt_orphans, remove_scratch
-from firexkit.runtime.progress import ENDED, Progress, TaskSeen
+from firexkit.runtime.progress import ENDED, Progress
 from firexkit.runtime.record import Revocation, read_record, write_record
 from firexkit.runtime.submission import Submission
 from firexkit.runtime.supervisor import LOST, Supervision, SupervisorGoneError
@@ -61,22 +61,6 @@ LAST_EVENTS_PATIENCE: Final = 0.5
 """Seconds to wait for events of tasks whose results are there already."""
 
 
-class Listener(Protocol):
-    """Who wants to know how the run goes. Called from several threads, one at a time."""
-
-    def begins(self, directory: RunDirectory) -> None:
-        """The run has its directory and its broker."""
-
-    def task_changed(self, task: TaskSeen, depth: int) -> None:
-        """A task has another state; it has ``depth`` ancestors."""
-
-    def notice(self, text: str) -> None:
-        """Something happened that a person should know."""
-
-    def ends(self) -> None:
-        """Nothing more will be told."""
-
-
 class Conductor:
     """Whoever submitted a run, while it goes on.
 
@@ -91,34 +75,35 @@ class Conductor:
         self._app = app
         self._submission = submission
         self._directory = directory
-        self._listener = listener
+        self._listener = Guarded(listener)
         self._queue = submission.queue_of(directory)
         self._arguments = {**submission.arguments, "uid": Uid(directory.run_id, str(directory.path))}
         self._record = submission.record(directory)
         self._worker = OwnWorker(app, submission, directory)
         self._progress = Progress(directory.run_id)
         self._reports = RunReports()
-        self._interrupts = Interrupts(self._end_at_once)
+        self._interrupts = Interrupts(self._end_at_once, self._tell_late)
         self._supervision: Supervision | None = None
         self._ear: Ear | None = None
         self._result: AsyncResult | None = None
         self._gone: SupervisorGoneError | None = None
         self._news = threading.Event()
-        self._telling = threading.Lock()
 
     def conduct(self) -> Outcome:
-        """Run it to its end, whatever end that is; no process of it lives when this returns."""
+        """Run it to its end, whatever end that is; no process of it lives when this returns.
+
+        Raises:
+            OSError: the run's directory can't be used; nothing was started.
+        """
         adopt_orphans()
-        hold(self._directory)
-        write_record(self._directory.record, self._record)
-        link_latest(self._directory)
-        ended = Outcome(returncode=1, trouble="the submitting process failed")
-        with self._interrupts.handled(), self._logged(), _results_cut_off_in_the_end():
-            try:
+        with self._interrupts.handled():
+            hold(self._directory)
+            write_record(self._directory.record, self._record)
+            link_latest(self._directory)
+            with self._logged(), _results_cut_off_in_the_end():
                 ended = self._supervised()
-            finally:
-                self._listener.ends()
                 self._complete_record(ended)
+                self._listener.ends()
         return ended
 
     # ── the straight line ─────────────────────────────────────────────────────────────────
@@ -129,6 +114,10 @@ class Conductor:
             return self._run(supervision)
         except SupervisorGoneError as error:
             return Outcome(returncode=1, trouble=str(error))
+        except Exception as error:
+            # Whatever it is, what was started must end, and the record must tell.
+            logger.exception("The run can't go on")
+            return Outcome(returncode=1, trouble=f"{type(error).__name__}: {error}")
         finally:
             self._stop_listening()
             supervision.end()
@@ -143,8 +132,6 @@ class Conductor:
             ended = outcome.succeeded(self._result)
         except RunStopped as stop:
             ended = self._stopped(stop)
-        except WireError as error:
-            ended = Outcome(returncode=1, trouble=str(error))
         except ChainException as error:
             ended = outcome.interrupted(error, self._result, self._submission.names, self._progress)
         self._wait_for_last_events()
@@ -160,8 +147,9 @@ class Conductor:
         self._app.conf.task_default_queue = self._queue
         if self._submission.own_worker:
             broker.tell_run(self._app, self._queue, self._directory.run_id, str(self._directory.path))
-        write_private(self._directory.broker_url, f"{bare(address)}\n".encode())
-        write_private(self._directory.broker_password, f"{password_in(address)}\n".encode())
+        if self._submission.broker is None:
+            write_private(self._directory.broker_url, f"{bare(address)}\n".encode())
+            write_private(self._directory.broker_password, f"{password_in(address)}\n".encode())
         self._listener.begins(self._directory)
         self._ear = Ear(self._app, self._hear_event)
         if not self._ear.start():
@@ -197,7 +185,7 @@ class Conductor:
             while True:
                 kind, details = supervision.hear()
                 if kind == LOST:
-                    self._tell(self._listener.notice, details)
+                    self._listener.notice(details)
         except SupervisorGoneError as error:
             self._gone = error
             self._news.set()
@@ -207,17 +195,13 @@ class Conductor:
         if changed is None:
             return
         note_logs_elsewhere(self._directory, changed.worker, changed.log)
-        self._tell(self._listener.task_changed, changed, self._progress.depth(changed.uuid))
+        self._listener.task_changed(changed, self._progress.depth(changed.uuid))
         if changed.state in ENDED:
             self._news.set()
 
-    def _tell(self, tell: Callable[..., None], *facts: Any) -> None:
-        with self._telling:
-            tell(*facts)
-
     def _tell_report_errors(self, errors: list[ReportError]) -> None:
         for error in errors:
-            self._tell(self._listener.notice, str(error))
+            self._listener.notice(str(error))
 
     def _wait_for_last_events(self) -> None:
         """Events of a task may come a moment after its result."""
@@ -233,7 +217,7 @@ class Conductor:
         asked = self._stop_request()
         started = time.time()
         reason = asked.get("reason") or signal.Signals(stop.number).name
-        self._tell(self._listener.notice, f"stopping: {reason}; Ctrl-C (once more) ends it at once")
+        self._listener.notice(f"stopping: {reason}; Ctrl-C ends it at once")
         self._revoke_unfinished()
         revocation = Revocation(
             reason=reason,
@@ -268,17 +252,17 @@ class Conductor:
         left = [task for task in self._progress.unfinished() if not self._app.AsyncResult(task.uuid).ready()]
         if left:
             names = ", ".join(sorted({task.short_name for task in left}))
-            self._tell(self._listener.notice, f"still running at the end, so revoked: {names}")
+            self._listener.notice(f"still running at the end, so revoked: {names}")
             self._revoke_unfinished()
 
     def _stop_listening(self) -> None:
         if self._ear is not None:
             self._ear.stop()
+
+    def _leave_broker(self) -> None:
         for file in (self._directory.broker_url, self._directory.broker_password):
             with suppress(OSError):  # on a disk that fails, what matters is told when the record is written
                 file.unlink(missing_ok=True)
-
-    def _leave_broker(self) -> None:
         if self._submission.broker is not None and self._submission.own_worker and self._submission.queue is None:
             with suppress(*OUTAGES):  # a broker that is gone has nothing of ours
                 broker.clear_queue(self._app, self._queue)
@@ -307,17 +291,22 @@ class Conductor:
                 "the submitting process was killed", current_user(), now, self._directory.run_id, now
             )
             self._complete_record(Outcome(returncode=SIGNALLED + signal.SIGKILL, revocation=revocation))
+        self._leave_broker()
 
     def _end_at_once(self) -> None:
         """What a second Ctrl-C does."""
         if self._supervision is not None:
             self._supervision.kill()
+        self._leave_broker()
         self._listener.ends()
         now = time.time()
         revocation = Revocation("ended at once", current_user(), now, self._directory.run_id, now)
         self._complete_record(Outcome(returncode=SIGNALLED + signal.SIGINT, revocation=revocation))
         remove_scratch()
         os._exit(SIGNALLED + signal.SIGINT)
+
+    def _tell_late(self) -> None:
+        self._listener.notice("the run is ending; Ctrl-C ends it at once")
 
     # ── around it ─────────────────────────────────────────────────────────────────────────
 

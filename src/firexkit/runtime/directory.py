@@ -162,10 +162,16 @@ def note_logs_elsewhere(directory: RunDirectory, worker: str, log: str | None) -
 
 
 def link_latest(directory: RunDirectory) -> None:
-    """Let ``latest`` beside the run directories lead to this one; a real file of that name is left alone."""
+    """Let ``latest`` beside the run directories lead to this one, where that can be done.
+
+    A real file of that name is left alone, and so is another user's link in a directory that users share.
+    """
     link = directory.path.parent / LATEST
     if link.exists() and not link.is_symlink():
         return
     fresh = link.with_name(f".{LATEST}-{directory.run_id}")
-    fresh.symlink_to(directory.path.name)
-    fresh.replace(link)
+    try:
+        fresh.symlink_to(directory.path.name)
+        fresh.replace(link)
+    except OSError:
+        fresh.unlink(missing_ok=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
+import billiard
+import celery
+import kombu
+
+import firexkit
 from firexkit._celery.types import AsyncResult
 from firexkit._serialization import convert_to_serializable
 from firexkit.firex_exceptions import exit_code_of
@@ -23,7 +30,9 @@ from firexkit.runtime.progress import Progress, TaskSeen
 from firexkit.runtime.record import Revocation
 
 _FRAME: Final = re.compile(r'  File "(?P<file>[^"]+)", line \d+.*\n(?:(?!  File )    .*\n|  \[Previous.*\n)*')
-_MACHINERY: Final = re.compile(r"[/\\](?:celery|billiard|kombu|firexkit)[/\\]")
+_MACHINERY: Final = tuple(
+    str(Path(str(package.__file__)).parent) + os.sep for package in (celery, billiard, kombu, firexkit)
+)
 
 
 @dataclass(frozen=True)
@@ -173,6 +182,6 @@ def own_traceback(text: str) -> str:
         text: as Celery stores it.
     """
     frames = [match.group("file") for match in _FRAME.finditer(text)]
-    if all(_MACHINERY.search(file) for file in frames):
+    if all(file.startswith(_MACHINERY) for file in frames):
         return ""
-    return _FRAME.sub(lambda match: "" if _MACHINERY.search(match.group("file")) else match.group(), text)
+    return _FRAME.sub(lambda match: "" if match.group("file").startswith(_MACHINERY) else match.group(), text)

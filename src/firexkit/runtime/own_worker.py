@@ -27,6 +27,12 @@ class OwnWorker:
     submission: Submission
     directory: RunDirectory
 
+    @property
+    def name(self) -> str:
+        """The worker's full name; where other runs have theirs, no other run's worker is called so."""
+        shared = self.submission.broker is not None
+        return full_name(f"{MAIN_WORKER}-{self.directory.run_id[-8:]}" if shared else MAIN_WORKER)
+
     def household(self, when_orphaned: Callable[[], None]) -> Household:
         """What the run's supervisor keeps alive.
 
@@ -46,12 +52,12 @@ class OwnWorker:
             when_ready: called once it takes tasks.
         """
         broker.use(self.app, address)
-        asked, name = self.submission, full_name(MAIN_WORKER)
+        asked = self.submission
         if again:
-            abandoned.settle(self.app, asked.queue_of(self.directory), name)
+            abandoned.settle(self.app, self._queues(), self.name)
         settings = WorkerSettings(
-            log=worker_log_in(self.directory.worker_logs, name),
-            name=name,
+            log=worker_log_in(self.directory.worker_logs, full_name(MAIN_WORKER)),
+            name=self.name,
             queues=self._queues(),
             concurrency=asked.concurrency,
             soft_time_limit=asked.soft_time_limit,

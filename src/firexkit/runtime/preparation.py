@@ -107,6 +107,7 @@ def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Source
     given = _converted(given, pre_load=True)
     app = loaded_app(sources)
     signature = chain_of(app, chain)
+    _refuse_plain_tasks(app, signature)
     parameters = parameters_of(app)
     if lines := unknown(given, parameters):
         raise ArgumentError(*lines)
@@ -135,6 +136,12 @@ def _converted(given: Mapping[str, Any], *, pre_load: bool) -> dict[str, Any]:
         return InputConverter.run(given, pre_load=pre_load)
     except (ArgumentConversionException, ConverterRegistrationException) as error:
         raise UnreadyError(str(error)) from error
+
+
+def _refuse_plain_tasks(app: FireX, signature: Any) -> None:
+    for member in getattr(signature, "tasks", [signature]):
+        if not isinstance(app.tasks[member.task], FireXTask):
+            raise UnreadyError(f"{member.task} is a plain Celery task (base=…), which takes no arguments by name")
 
 
 def _verify(chain: Any, arguments: Mapping[str, Any]) -> None:

@@ -95,6 +95,14 @@ def descendants(besides: Collection[int | None] = ()) -> list[psutil.Process]:
     return [process for process in below if process.pid not in besides and _lives(process)]
 
 
+def reap(besides: Collection[int | None]) -> None:
+    """Let go of children that have ended; somebody else waits for some."""
+    for child in psutil.Process().children():
+        if child.pid not in besides and not _lives(child):
+            with suppress(ChildProcessError):
+                os.waitpid(child.pid, os.WNOHANG)
+
+
 def _lives(process: psutil.Process) -> bool:
     with suppress(psutil.NoSuchProcess):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
@@ -120,14 +128,10 @@ def ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if waited else None
 
 
-def wait_for_end(pid: int, patience: float) -> bool:
-    """Whether a child ended in time."""
-    with suppress(psutil.NoSuchProcess, ChildProcessError):
-        try:
-            psutil.Process(pid).wait(patience)
-        except psutil.TimeoutExpired:
-            return False
-    return True
+def wait_for_end(pid: int, patience: float) -> None:
+    """Wait until a child has ended, or for so many seconds."""
+    with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired, ChildProcessError):
+        psutil.Process(pid).wait(patience)
 
 
 def told(code: int) -> str:

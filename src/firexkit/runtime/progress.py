@@ -112,7 +112,8 @@ class Progress:
         return parent is not None and parent.uuid != task.uuid and self._is_ours(parent)
 
     def __iter__(self) -> Iterator[TaskSeen]:
-        return iter([task for task in self._tasks.values() if self._is_ours(task)])
+        # A copy first: another thread may tell events meanwhile.
+        return iter([task for task in list(self._tasks.values()) if self._is_ours(task)])
 
     def get(self, uuid: str | None) -> TaskSeen | None:
         """One task; None if nothing was told of it."""

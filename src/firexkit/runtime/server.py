@@ -8,8 +8,10 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-LONGEST_SOCKET_PATH: Final = 107
+LONGEST_SOCKET_PATH: Final = 103 if sys.platform == "darwin" else 107
 """Bytes that `sockaddr_un` has room for, without its closing zero."""
 START_PATIENCE: Final = 15.0
 STOP_PATIENCE: Final = 10.0
@@ -177,14 +179,15 @@ class Server:
     def _tell_watcher(self, pid: int | str) -> None:
         if self._watcher is None or self._watcher.stdin is None:
             return
-        self._watcher.stdin.write(f"{pid}\n".encode())
-        self._watcher.stdin.flush()
+        with suppress(BrokenPipeError):  # somebody ended it; then only a crash of ours is not cleaned up after
+            self._watcher.stdin.write(f"{pid}\n".encode())
+            self._watcher.stdin.flush()
 
     def _stop_watcher(self) -> None:
         watcher, self._watcher = self._watcher, None
         if watcher is None:
             return
-        with watcher:
+        with suppress(BrokenPipeError), watcher:
             watcher.kill()
 
     def __enter__(self) -> Self:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from firexkit._serialization import convert_to_serializable
 from firexkit.broker_address import without_password
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.record import RunRecord
 from firexkit.runtime.worker import DEFAULT_QUEUE, default_concurrency
-
-_ADDRESS: Final = re.compile(r"[a-z+]+://\S+")
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,6 @@ class Submission:
             inputs=convert_to_serializable(dict(self.arguments)),
             submission_host=socket.gethostname(),
             submission_dir=os.getcwd(),  # noqa: PTH109 - text for the record
-            submission_cmd=[_ADDRESS.sub(lambda match: without_password(match.group()), word) for word in self.command],
+            submission_cmd=[without_password(word) for word in self.command],
             submit_proc_start_timestamp=self.began,
         )

@@ -29,6 +29,7 @@ from firexkit.runtime.processes import (
     forked,
     kill_all,
     make_scratch,
+    reap,
     remove_scratch,
     those_left,
     told,
@@ -116,7 +117,7 @@ class Supervisor:
         self._server: Server | None = None
         self._main: _WorkerMain | None = None
         self._deaths = 0
-        self._orderly = False
+        self._orderly = self._orphaned = False
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
@@ -132,8 +133,9 @@ class Supervisor:
                     self._step()
         except _EndOfRunError:
             return 0
-        except (ServerError, SupervisorGoneError) as error:
-            logger.error("%s", error)
+        except Exception as error:
+            expected = isinstance(error, ServerError | SupervisorGoneError)
+            logger.error("%s", error, exc_info=None if expected else error)
             self._tell(FATAL, str(error))
             return 1
         finally:
@@ -155,6 +157,7 @@ class Supervisor:
             self._tell(LOST, "the private Valkey ended; it was started again on its data")
         if self._main is not None and (code := ended(self._main.pid)) is not None:
             self._worker_died(self._main, code)
+        reap(besides={*(self._server.pids if self._server else ()), self._main.pid if self._main else None})
 
     # ── the worker ────────────────────────────────────────────────────────────────────────
 
@@ -189,6 +192,8 @@ class Supervisor:
 
     def _worker_died(self, main: _WorkerMain, code: int) -> None:
         self._forget_worker()
+        with _whatever_comes():
+            os.killpg(main.pid, signal.SIGKILL)  # its pool, also where orphans don't come to us
         kill_all(descendants(besides=self._server.pids if self._server else ()))
         what = f"the worker's main process {main.pid} {told(code)}"
         if not main.is_ready:
@@ -214,6 +219,7 @@ class Supervisor:
 
     def _hear_conductor(self) -> None:
         self._orderly = self._conductor.recv(len(END)) == END
+        self._orphaned = not self._orderly
         raise _EndOfRunError
 
     def _tell(self, kind: str, details: str) -> None:
@@ -226,7 +232,7 @@ class Supervisor:
         kill_all(descendants(besides=self._server.pids if self._server else ()))
         if self._server is not None:
             self._server.stop()
-        if not self._orderly:
+        if self._orphaned:
             remove_scratch()
             self._household.when_orphaned()
 

@@ -30,7 +30,9 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 
 def default_concurrency() -> int:
     """How many tasks a worker runs at a time unless told."""
-    return max(FEWEST_SLOTS, 2 * (os.cpu_count() or 1))
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux: a container may have fewer than the machine
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(FEWEST_SLOTS, 2 * cores)
 
 
 def full_name(name: str) -> str:

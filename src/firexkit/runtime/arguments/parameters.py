@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -113,16 +113,15 @@ def is_offered(parameter: inspect.Parameter) -> bool:
     return parameter.name != "self" and parameter.name not in _OF_THE_RUN
 
 
-def unknown(given: Iterable[str], parameters: Mapping[str, Parameter], allowed: Collection[str] = ()) -> list[str]:
+def unknown(given: Iterable[str], parameters: Mapping[str, Parameter]) -> list[str]:
     """One line for each given name that no task takes, with the names that may have been meant.
 
     Args:
         given: the names.
         parameters: those of all loaded tasks.
-        allowed: names that may be given although no task declares them.
     """
     known = [*parameters, *(_OFF + name for name in parameters if _has_switch(name, parameters))]
-    return [_not_taken(name, known) for name in given if name not in known and name not in allowed]
+    return [_not_taken(name, known) for name in given if name not in known]
 
 
 def switched_off(name: str, parameters: Mapping[str, Parameter]) -> str | None:

@@ -1,0 +1,83 @@
+"""Messages that some worker has fetched and not acknowledged, as kombu keeps them in Redis: the hash ``unacked``."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from celery.app.task import Context
+from kombu.transport.redis import Channel
+
+from firexkit._celery.types import Celery
+
+ANSWER_TIME: Final = 1.0
+"""Seconds that workers have to say which tasks are theirs."""
+_CHAIN_AND_CALLBACKS: Final = 2
+
+
+class HeldMessage(NamedTuple):
+    """A message that a worker has fetched."""
+
+    tag: str
+    message: dict[str, Any]
+
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+        return str(self.message["headers"]["id"])
+
+    @property
+    def retries(self) -> int:
+        """How many attempts came before the one that this message asks for."""
+        return int(self.message["headers"].get("retries") or 0)
+
+    def request(self) -> Context:
+        """What Celery needs to fail the task and what comes after it."""
+        body = json.loads(base64.b64decode(self.message["body"]))
+        return Context({**self.message["headers"], **body[_CHAIN_AND_CALLBACKS]})
+
+
+class Unacked:
+    """The fetched messages of some queues.
+
+    Args:
+        channel: of a Redis broker.
+        queues: names of the queues.
+    """
+
+    def __init__(self, channel: Channel, queues: Collection[str]) -> None:
+        self._channel = channel
+        self._queues = queues
+
+    def __iter__(self) -> Iterator[HeldMessage]:
+        for tag, raw in self._channel.client.hgetall(self._channel.unacked_key).items():
+            message, _exchange, routing_key = json.loads(raw)
+            if routing_key in self._queues:
+                yield HeldMessage(tag.decode(), message)
+
+    def put_back(self, held: HeldMessage) -> None:
+        """Put a message in front of its queue."""
+        self._channel.qos.restore_by_tag(held.tag)
+
+    def drop(self, held: HeldMessage) -> None:
+        """Acknowledge a message."""
+        with self._channel.client.pipeline() as pipe:
+            pipe.zrem(self._channel.unacked_index_key, held.tag).hdel(self._channel.unacked_key, held.tag).execute()
+
+
+@contextmanager
+def unacked(app: Celery, queues: Collection[str]) -> Iterator[Unacked | None]:
+    """The fetched messages of some queues; None where the broker is none that keeps them so."""
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        yield Unacked(channel, queues) if isinstance(channel, Channel) else None
+
+
+def held_by_others(app: Celery, worker: str) -> set[str]:
+    """Ids of the tasks that living workers have, other than the one of that name."""
+    inspect = app.control.inspect(timeout=ANSWER_TIME)
+    answers = [*(inspect.active() or {}).items(), *(inspect.reserved() or {}).items()]
+    return {task["id"] for name, tasks in answers if name != worker for task in tasks}

@@ -227,6 +227,30 @@ def test_a_second_ctrl_c_ends_it_at_once(home: Home):
     gone(home)
 
 
+def test_a_task_that_exits_has_failed(home: Home):
+    """It does so by any `main()` that it calls, and nobody waits for it."""
+    (home.path / "leaving.py").write_text(
+        "import sys\nfrom firexkit import FireX\napp = FireX('leaving')\n@app.task\ndef leave():\n    sys.exit(3)\n"
+    )
+    done = home.firex("run", "leave", "-t", "leaving.py")
+
+    assert done.returncode == 1
+    assert "leaving.leave failed: TaskExitError: leaving.leave called for the end of its process" in done.stderr
+    assert 'leaving.py", line 6, in leave' in done.stderr
+
+
+def test_output_that_nobody_reads(home: Home):
+    """Neither a reader that leaves nor a closed output is a matter of the run."""
+    run = home.start("run", "parent", "-t", "work.py")
+    run.stdout.close()
+    run.wait(PATIENCE)
+    run.stderr.close()
+    closed = home.start("run", "parent", "-t", "work.py", preexec_fn=lambda: os.close(1), stdout=None)
+    closed.communicate(timeout=PATIENCE)
+
+    assert (run.returncode, closed.returncode) == (0, 0)
+
+
 def test_a_worker_that_cannot_start_is_told_at_once(home: Home):
     """Nobody waits for a worker that is dead."""
     (home.path / "broken.py").write_text(

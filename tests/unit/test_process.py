@@ -176,9 +176,9 @@ def test_a_command_that_cannot_be_run(tmp_path, command, options, error, text):
 def test_a_command_that_takes_too_long():
     """It is ended, and the error has what it printed; also what it said of its end."""
     with pytest.raises(subprocess.TimeoutExpired) as expired:
-        run("trap 'echo end; exit' TERM; echo begin; sleep 60 & wait", timeout=0.3)
+        run("trap 'echo end; exit' TERM; echo begin; sleep 60 & wait", timeout=1)
 
-    assert (expired.value.timeout, expired.value.output) == (0.3, "begin\nend\n")
+    assert (expired.value.timeout, expired.value.output) == (1, "begin\nend\n")
 
 
 def test_a_silent_command():
@@ -208,6 +208,7 @@ def test_the_whole_tree_is_ended(monkeypatch):
 
 def test_what_a_command_leaves_behind_is_ended(caplog):
     """A background process that holds the output open delays the end a little, and goes; the log says so."""
+    caplog.set_level(logging.WARNING, logger="firexkit.process")
     result = run("(trap 'echo end' TERM; echo begun; sleep 60) & sleep 60 & echo $!")
     *_, pid = told_pids(result.output)
 
@@ -237,26 +238,33 @@ class StoppedError(Exception):
 
 
 @pytest.fixture
-def stop_after():
-    """`stop_after(seconds)`: raises in the main thread then, as Celery does when a task is revoked."""
+def raising_alarm():
+    """SIGALRM raises in the main thread, as the signal does by which Celery tells that a task is revoked."""
 
     def stop(*_):
         raise StoppedError
 
     before = signal.signal(signal.SIGALRM, stop)
-    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    yield
     signal.signal(signal.SIGALRM, before)
 
 
-def test_an_exception_ends_the_command(stop_after):
+def stop_when_ready() -> None:
+    """Send the signal as soon as the command says that it is ready for it."""
+    while not (Path("out.txt").exists() and "ready" in Path("out.txt").read_text()):
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGALRM)
+
+
+@pytest.mark.usefixtures("raising_alarm")
+def test_an_exception_ends_the_command():
     """Whatever a signal raises while we wait: it comes out when the command has ended."""
-    stop_after(0.3)
+    threading.Thread(target=stop_when_ready).start()
     with pytest.raises(StoppedError):
-        run("echo $$; trap 'echo end; exit' TERM; sleep 60 & wait", output_file="out.txt")
+        run("echo $$; trap 'echo end; exit' TERM; echo ready; sleep 60 & wait", output_file="out.txt")
     pid, *said = Path("out.txt").read_text().split()
 
-    assert said == ["end"]
+    assert said == ["ready", "end"]
     assert not lives(int(pid))
 
 

@@ -29,7 +29,7 @@ class _Commands(click.Group):
     """The commands, known by name; their modules are imported only to be used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
+        return [*COMMANDS]  # the module `list` of this package hides the type
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
@@ -46,7 +46,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([*COMMANDS.items()])
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,6 +60,8 @@ def firex() -> None:
 def main() -> None:
     """Run the command line; what goes wrong is one message and an exit code."""
     for stream in (sys.stdout, sys.stderr):
+        if stream is None:  # closed by whoever started us
+            continue
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams have it
     # Libraries log for those who want to read it; what a user must know is said as the one message.
     logging.getLogger().addHandler(logging.NullHandler())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -14,25 +14,30 @@ import click
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.outcome import Failure, Outcome
 
+MOST_OTHERS: Final = 5
 LONGEST_VALUE: Final = 100
 """Characters of a returned value on the screen; run.json has it whole."""
 
 
 def tell(outcome: Outcome, directory: RunDirectory) -> None:
     """Print how a run ended: success where output goes, all else where errors go. Whoever left need not read it."""
-    lines = _success(outcome.results) if outcome.returncode == 0 else [*_failure(outcome), f"Logs: {directory.path}"]
+    lines = _success(outcome) if outcome.returncode == 0 else [*_failure(outcome), f"Logs: {directory.path}"]
     try:
         click.echo("\n".join(lines), err=outcome.returncode != 0)
     except OSError:
         # What is left in the buffer would be an error again when the process ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def _success(results: Mapping[str, Any]) -> Iterator[str]:
+def _success(outcome: Outcome) -> Iterator[str]:
     yield "All tasks succeeded"
-    if results:
+    if outcome.results:
         yield "Returned values:"
-        yield from (f"  {name} = {_shown(value)}" for name, value in results.items())
+        yield from (f"  {name} = {_shown(value)}" for name, value in outcome.results.items())
+    if outcome.failures:
+        yield "Tasks that failed without failing the run:"
+        yield from _others(outcome.failures)
 
 
 def _shown(value: Any) -> str:
@@ -50,9 +55,15 @@ def _failure(outcome: Outcome) -> Iterator[str]:
         yield from _root_cause(first)
     if others:
         yield "Other tasks that failed:"
-        yield from (f"  {one.name}: {_first_line(one.error)}{_log(one)}" for one in others)
+        yield from _others(others)
     if outcome.not_run:
         yield f"Never began: {', '.join(outcome.not_run)}"
+
+
+def _others(failures: Sequence[Failure]) -> Iterator[str]:
+    yield from (f"  {one.name}: {_first_line(one.error)}{_log(one)}" for one in failures[:MOST_OTHERS])
+    if len(failures) > MOST_OTHERS:
+        yield f"  … and {len(failures) - MOST_OTHERS} more"
 
 
 def _root_cause(failure: Failure) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 
 import click
 
@@ -59,7 +60,8 @@ def detached(conduct: Callable[[_Starter], Outcome], directory: RunDirectory) ->
     forked(live, f"firex {directory.run_id}", directory.supervisor_log)
     os.close(its)
     if os.read(ours, len(BEGUN)) == BEGUN:
-        announce(directory)
+        with suppress(OSError):  # it goes on, whether or not that can be said
+            announce(directory)
         return 0
     click.echo(f"firex: the run did not begin; {directory.supervisor_log} tells why", err=True)
     return 1

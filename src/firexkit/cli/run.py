@@ -81,7 +81,7 @@ def _submission(prepared: Prepared, options: dict[str, Any]) -> Submission:
     if options["no_worker"] and not options["broker"]:
         raise Refusal("--no-worker needs a broker whose workers do the work: add --broker URL")
     with refused(BrokerAddressError):
-        address = options["broker"] and with_password(options["broker"], options["password_file"])
+        address = with_password(options["broker"], options["password_file"]) if options["broker"] else None
     if address:
         broker.use(prepared.app, address)
         with refused(broker.BrokerError):
@@ -106,8 +106,8 @@ def _run(prepared: Prepared, submission: Submission, runs: Path | None, *, detac
         directory = make_run_directory(runs or default_runs_directory(), new_run_id())
     if detach:
         return detached(lambda screen: Conductor(prepared.app, submission, directory, screen).conduct(), directory)
-    screen = screen_for(is_terminal=sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
-    with refused(OSError):
+    screen = screen_for(is_terminal=sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+    with refused(RunDirectoryError):
         outcome = Conductor(prepared.app, submission, directory, screen).conduct()
     closing.tell(outcome, directory)
     return outcome.returncode

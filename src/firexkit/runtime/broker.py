@@ -41,7 +41,9 @@ def check(app: FireX) -> None:
         known = ", ".join(f"{one}://" for one in SCHEMES)
         raise BrokerError(f"the broker {shown} can't be used: its address must begin with one of {known}")
     try:
-        with closing(app.connection_for_write(connect_timeout=CONNECT_PATIENCE)) as connection:
+        patience = {"socket_timeout": CONNECT_PATIENCE, "socket_connect_timeout": CONNECT_PATIENCE}
+        options = {**app.conf.broker_transport_options, **patience}
+        with closing(app.connection_for_write(transport_options=options)) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0.1, timeout=CONNECT_PATIENCE)
             connection.default_channel.client.ping()
     except (OperationalError, redis.RedisError, OSError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
@@ -35,7 +36,7 @@ from firexkit.result import (
 from firexkit.revoke import revoke_tasks
 from firexkit.runtime import broker, outcome
 from firexkit.runtime.alive import hold
-from firexkit.runtime.directory import RunDirectory, link_latest, note_logs_elsewhere, write_private
+from firexkit.runtime.directory import RunDirectory, RunDirectoryError, link_latest, note_logs_elsewhere, write_private
 from firexkit.runtime.interrupts import Interrupts, RunStopped
 from firexkit.runtime.listening import Guarded, Listener
 from firexkit.runtime.outcome import Outcome
@@ -93,18 +94,25 @@ class Conductor:
         """Run it to its end, whatever end that is; no process of it lives when this returns.
 
         Raises:
-            OSError: the run's directory can't be used; nothing was started.
+            RunDirectoryError: the run's directory can't be used; nothing was started.
         """
         adopt_orphans()
         with self._interrupts.handled():
-            hold(self._directory)
-            write_record(self._directory.record, self._record)
-            link_latest(self._directory)
+            self._begin_record()
             with self._logged(), _results_cut_off_in_the_end():
                 ended = self._supervised()
                 self._complete_record(ended)
                 self._listener.ends()
         return ended
+
+    def _begin_record(self) -> None:
+        try:
+            hold(self._directory)
+            write_record(self._directory.record, self._record)
+        except OSError as error:
+            shutil.rmtree(self._directory.path, ignore_errors=True)
+            raise RunDirectoryError(f"cannot write into {self._directory.path}: {error.strerror}") from error
+        link_latest(self._directory)
 
     # ── the straight line ─────────────────────────────────────────────────────────────────
 
@@ -129,7 +137,7 @@ class Conductor:
                 self._meet_broker(supervision)
                 self._result = self._send()
                 self._wait(self._result)
-            ended = outcome.succeeded(self._result)
+            ended = outcome.succeeded(self._result, self._progress)
         except RunStopped as stop:
             ended = self._stopped(stop)
         except ChainException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -30,9 +31,8 @@ from firexkit.runtime.progress import Progress, TaskSeen
 from firexkit.runtime.record import Revocation
 
 _FRAME: Final = re.compile(r'  File "(?P<file>[^"]+)", line \d+.*\n(?:(?!  File )    .*\n|  \[Previous.*\n)*')
-_MACHINERY: Final = tuple(
-    str(Path(str(package.__file__)).parent) + os.sep for package in (celery, billiard, kombu, firexkit)
-)
+_PACKAGES: Final = (celery, billiard, kombu, firexkit)
+_MACHINERY: Final = (*(f"{Path(str(one.__file__)).parent}{os.sep}" for one in _PACKAGES), str(contextlib.__file__))
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,15 @@ class Outcome:
     trouble: str = ""
 
 
-def succeeded(result: AsyncResult) -> Outcome:
-    """All tasks of the chain ended well."""
-    return Outcome(returncode=0, results=get_results(result))
+def succeeded(result: AsyncResult, progress: Progress) -> Outcome:
+    """All tasks of the chain ended well; others may have failed, and a parent thought nothing of it.
+
+    Args:
+        result: of the chain's last task.
+        progress: what events told.
+    """
+    failures = tuple(_seen(task) for task in progress.failures())
+    return Outcome(returncode=0, results=get_results(result), failures=failures)
 
 
 def interrupted(error: ChainException, result: AsyncResult | None, names: Sequence[str], progress: Progress) -> Outcome:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from firexkit._importing import import_source
+from firexkit._serialization import WireError, encode
 from firexkit._wire import UID
 from firexkit.app import FireX
 from firexkit.argument_conversion import ArgumentConversionException, ConverterRegistrationException
@@ -18,7 +19,7 @@ from firexkit.input_converter import InputConverter
 from firexkit.plugins import load_plugins
 from firexkit.runtime.arguments.conversion import converted
 from firexkit.runtime.arguments.parameters import Parameter, declared, unknown
-from firexkit.runtime.arguments.words import ArgumentError, arguments_file, split_arguments
+from firexkit.runtime.arguments.words import ArgumentError, arguments_file, option, split_arguments
 from firexkit.runtime.loading import load_tasks, project_settings
 from firexkit.task import FireXTask
 from firexkit.task_names import chain_of, offered_tasks
@@ -114,6 +115,7 @@ def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Source
     converted({name: value for name, value in given.items() if value is True}, parameters)  # a name without its value
     arguments = converted(_converted(given, pre_load=False), parameters)
     _verify(signature, arguments)
+    _refuse_unsendable(arguments)
     tasks = signature.tasks if hasattr(signature, "tasks") else [signature]
     names = [FireXTask.get_short_name_without_orig(task.task) for task in tasks]
     # The processes of the run are forks of this one; what is frozen is not copied when they collect garbage.
@@ -142,6 +144,14 @@ def _refuse_plain_tasks(app: FireX, signature: Any) -> None:
     for member in getattr(signature, "tasks", [signature]):
         if not isinstance(app.tasks[member.task], FireXTask):
             raise UnreadyError(f"{member.task} is a plain Celery task (base=…), which takes no arguments by name")
+
+
+def _refuse_unsendable(arguments: Mapping[str, Any]) -> None:
+    for name, value in arguments.items():
+        try:
+            encode(value)
+        except WireError as error:
+            raise ArgumentError(f"{option(name)}: the value can't be sent to a task: {error}") from error
 
 
 def _verify(chain: Any, arguments: Mapping[str, Any]) -> None:

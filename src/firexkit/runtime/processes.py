@@ -37,8 +37,7 @@ def forked(main: Callable[[], int], title: str, output: Path | None = None) -> i
         title: how ``ps`` shows it.
         output: a file for what it prints; None for where this process prints.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     pid = os.fork()
     if pid == 0:
         _live(main, title, output)
@@ -60,11 +59,15 @@ def _live(main: Callable[[], int], title: str, output: Path | None) -> NoReturn:
     except BaseException:
         traceback.print_exc()
     finally:
-        with suppress(OSError, ValueError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        _flush()
         # What was to be done at the exit of the process that forked is not ours to do.
         os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):  # full, closed, none
+            stream.flush()
 
 
 def _redirect(output: Path) -> None:

@@ -16,7 +16,9 @@ from firexkit.uid import is_run_id
 def default_runs_directory() -> Path:
     """Where runs are kept: ``runs`` in ``FIREX_HOME``, else in the user's state directory."""
     home = os.environ.get(_wire.HOME_VARIABLE)
-    return (Path(home).expanduser() if home else platformdirs.user_state_path("firex")) / "runs"
+    if not home:
+        return platformdirs.user_state_path("firex") / "runs"
+    return Path(os.path.expanduser(home), "runs")  # noqa: PTH111 - pathlib's fails for an unknown user
 
 
 def runs_in(runs: Path) -> Iterator[RunDirectory]:

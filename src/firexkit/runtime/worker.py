@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ def serve(app: FireX, settings: WorkerSettings, when_ready: Callable[[], None]) 
     signals.worker_ready.connect(lambda **_: when_ready(), weak=False)
     ended_by: list[str] = []
     signals.worker_shutting_down.connect(lambda sig, **_: ended_by.append(sig), weak=False)
+    # Celery shows the command line in the process title, whatever is in it and whoever reads it.
+    sys.argv = ["firex", settings.name]
     # Messages are JSON from a broker that knows its users: root is no more dangerous here than in a shell.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     # What tasks are given and what they return belongs into their logs; that much of DEBUG is always wanted.

@@ -15,3 +15,10 @@ class UidNotInjectedInAbog(Exception):
 
 class IllegalTaskNameException(Exception):
     """A task's name ends with the postfix that is kept for replaced originals."""
+
+
+class TaskExitError(RuntimeError):
+    """A task's function raised SystemExit, KeyboardInterrupt or GeneratorExit, by ``sys.exit()`` for instance.
+
+    A task fails by an exception and succeeds by returning; FireXReturnCodeException chooses the run's exit code.
+    """

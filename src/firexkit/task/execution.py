@@ -11,13 +11,14 @@ from typing import Any, Final
 from celery.exceptions import Ignore, Reject, Retry
 
 from firexkit._celery.messages import JSON, carried, check_for_plain_task, header_of, received
-from firexkit._celery.requests import request_for_direct_call
+from firexkit._celery.requests import raised_by_machinery, request_for_direct_call
 from firexkit._celery.types import AsyncResult
 from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.task import cache, logfile
 from firexkit.task.children import Children
+from firexkit.task.errors import TaskExitError
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -130,6 +131,13 @@ class Execution:
         except Exception as error:
             self.task.handle_exception(error)
             raise
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as exit_:
+            if self.request.called_directly or raised_by_machinery(exit_):
+                raise  # a revocation, or the worker's end
+            # Celery would let the process end and store no state, and whoever waits would wait on.
+            failure = TaskExitError(f"{self.task.name} called for the end of its process: {exit_!r}")
+            self.task.handle_exception(failure.with_traceback(exit_.__traceback__), raise_exception=False)
+            raise failure from None
 
 
 def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -139,8 +139,8 @@ def _end_family(root: int, reader: Reader) -> None:
     """Ask all to end, and kill those that do not; what they print about it is read."""
     family = tree.Family(root)
     try:
-        family.ask_to_end()
-        if reader.has_ended and (left := family.living):
+        left = family.ask_to_end()
+        if reader.has_ended and left:
             pids = ", ".join(str(process.pid) for process in left)
             logger.warning("ending what a command left running: %s; a daemon needs a session of its own", pids)
         reader.read_until(lambda: not family.living, GRACE)

@@ -115,10 +115,12 @@ class Family:
         self._sessions.update(session for pid in found if (session := table[pid].session) is not None)
         return new
 
-    def ask_to_end(self) -> None:
-        """Send SIGTERM to all."""
+    def ask_to_end(self) -> list[Process]:
+        """Send SIGTERM to all; those who got it."""
         self.look()
-        _send(self.living, signal.SIGTERM)
+        asked = self.living
+        _send(asked, signal.SIGTERM)
+        return asked
 
     def kill(self) -> None:
         """Kill all, and what they have started by then."""

@@ -245,10 +245,12 @@ def test_output_that_nobody_reads(home: Home):
     run.stdout.close()
     run.wait(PATIENCE)
     run.stderr.close()
-    closed = home.start("run", "parent", "-t", "work.py", preexec_fn=lambda: os.close(1), stdout=None)
-    closed.communicate(timeout=PATIENCE)
+    silent = home.start("run", "parent", "-t", "work.py", preexec_fn=lambda: os.close(1), stdout=None)
+    silent.communicate(timeout=PATIENCE)
+    alone = home.start("run", "parent", "-t", "work.py", preexec_fn=lambda: os.closerange(0, 3))
+    alone.communicate(timeout=PATIENCE)
 
-    assert (run.returncode, closed.returncode) == (0, 0)
+    assert (run.returncode, silent.returncode, alone.returncode) == (0, 0, 0)
 
 
 def test_a_worker_that_cannot_start_is_told_at_once(home: Home):

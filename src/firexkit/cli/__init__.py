@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from importlib import import_module
@@ -59,10 +60,18 @@ def firex() -> None:
 
 def main() -> None:
     """Run the command line; what goes wrong is one message and an exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
-        if stream is None:  # closed by whoever started us
-            continue
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams have it
     # Libraries log for those who want to read it; what a user must know is said as the one message.
     logging.getLogger().addHandler(logging.NullHandler())
     firex(prog_name="firex")
+
+
+def _open_closed_streams() -> None:
+    """Connect to nothing what whoever started us closed, or the next files opened get these numbers."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # the lowest free number, so the stream's own
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode))

@@ -107,6 +107,26 @@ def test_a_worker_joins_a_run_by_address_and_password_alone(home: Home):
     assert list(internal.glob("broker-*")) == []
 
 
+def test_a_worker_ends_with_a_run_that_was_killed(home: Home):
+    """What its tasks still have to say finds nobody, for ever."""
+    run = home.start("run", "parent", "-t", "work.py", "--children", "12", "--seconds", "5", "--concurrency", "2")
+    notes = home.path / "notes"
+    eventually(lambda: notes.exists() and "child mc@" in notes.read_text())
+    internal = home.latest / "firex_internal"
+    address = (internal / "broker-url").read_text().strip()
+    worker = joined(home, ("--broker", address, "--password-file", str(internal / "broker-password")))
+    eventually(lambda: "child second@" in notes.read_text())
+    (supervisor,) = home.processes(" supervisor")
+    run.kill()
+    supervisor.kill()
+    run.communicate(timeout=60)
+    said, errors = worker.communicate(timeout=60)
+    for scratch in (home.path / "tmp").glob("pymp-*"):
+        scratch.rmdir()
+
+    assert ("the run is over" in said, worker.returncode) == (True, 0), errors
+
+
 def test_stopping_a_run_leaves_the_clusters_workers_alone(home: Home, cluster):
     worker = joined(home, cluster, "--logs-dir", "elsewhere")
     run = home.start("run", "parent", "-t", "work.py", "--seconds", "60", "--no-worker", *cluster)

@@ -18,6 +18,7 @@ from firexkit.runtime import broker
 from firexkit.runtime.alive import is_alive
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.preparation import Sources, loaded_app
+from firexkit.runtime.processes import leave
 from firexkit.runtime.runs import default_runs_directory
 from firexkit.runtime.worker import DEFAULT_QUEUE, WorkerSettings, default_concurrency, full_name, serve, worker_log_in
 
@@ -64,8 +65,8 @@ def command(**options: Any) -> None:
     console = sys.stdout  # Celery lets the worker's log have what is printed from now on
     code = serve(app, settings, lambda: print("ready", file=console, flush=True))
     if code and settings.directory and not is_alive(settings.directory):
-        print("the run is over", file=console)
-        code = 0
+        print("the run is over", file=console, flush=True)
+        leave(0)
     raise SystemExit(code)
 
 

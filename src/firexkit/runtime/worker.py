@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Final
 
 from celery import signals
+from celery.apps.worker import Worker
 from celery.exceptions import SecurityWarning
+from celery.platforms import EX_FAILURE
 
 from firexkit._celery import prompt_signals
 from firexkit._file_names import safe_name
 from firexkit.app import FireX
+from firexkit.runtime.alive import is_alive
 from firexkit.runtime.directory import PRIVATE_DIRECTORY, RunDirectory
 from firexkit.runtime.pages import begin_worker_log, write_pages
+from firexkit.runtime.processes import descendants
 
 FEWEST_SLOTS: Final = 8
 """Parents that wait hold a slot each, so a few more slots than cores are needed even on a small machine."""
@@ -99,8 +103,31 @@ def serve(app: FireX, settings: WorkerSettings, when_ready: Callable[[], None]) 
         without_gossip=True,
         quiet=True,
     )
-    worker.start()
+    if settings.directory:
+        _end_with_the_run(worker, settings.directory)
+    try:
+        worker.start()
+    except _RunIsOverError:
+        return int(EX_FAILURE)
     return INTERRUPTED if "SIGINT" in ended_by else int(worker.exitcode or 0)
+
+
+class _RunIsOverError(Exception):
+    """The run's broker is gone for good."""
+
+
+def _end_with_the_run(worker: Worker, directory: RunDirectory) -> None:
+    """Let nothing keep the worker when the run is over: its tasks, and Celery itself, would wait for the broker."""
+    stop = worker.stop
+
+    def stop_at_once(in_sighandler: bool = False, exitcode: int | None = None) -> None:
+        if exitcode == EX_FAILURE and not is_alive(directory):
+            for process in descendants():
+                process.kill()
+            raise _RunIsOverError
+        stop(in_sighandler, exitcode)
+
+    worker.stop = stop_at_once
 
 
 def _configure(app: FireX, settings: WorkerSettings) -> None:

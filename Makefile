@@ -34,7 +34,7 @@ test: venv ## every test, on the locked Celery, the oldest supported and the new
 	.venv-newest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
 
 bench: venv ## measure, as ratios to plain Celery in the same run
-	$(BIN)/python benchmarks/direct_call.py
+	$(BIN)/python -m benchmarks
 
 docs: venv ## write the generated pages, and build the site into site/
 	$(BIN)/python tools/reference.py

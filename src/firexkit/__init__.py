@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from firexkit import _lazy
 
 if TYPE_CHECKING:
+    from firexkit._serialization import LostValueError as LostValueError
     from firexkit._serialization import RemoteError as RemoteError
     from firexkit._serialization import WireError as WireError
     from firexkit._serialization import allow as allow
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from firexkit.task.flame import flame_collapse as flame_collapse
 else:
     _HOMES = {
-        "firexkit._serialization": ("RemoteError", "WireError", "allow"),
+        "firexkit._serialization": ("LostValueError", "RemoteError", "WireError", "allow"),
         "firexkit.app": ("FireX",),
         "firexkit.argument_conversion": ("ConverterRegister", "SingleArgDecorator"),
         "firexkit.bag_of_goodies": ("BagOfGoodies",),
@@ -64,6 +65,7 @@ __all__ = [
     "InjectArgs",
     "InputConverter",
     "InvalidChainArgsException",
+    "LostValueError",
     "PendingChildStrategy",
     "RemoteError",
     "SingleArgDecorator",

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from firexkit._celery.types import Task
+from firexkit._celery import events
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -22,10 +22,16 @@ def _tell_celery(task: Any, event_type: str, **fields: Any) -> None:
     # Nobody monitors a task that runs in its caller's process, and there may be no broker at all.
     if task.request.is_eager:
         return
-    Task.send_event(task, event_type, **fields)
+    events.send(task, event_type, fields)
 
 
 _listeners: list[Listener] = [_tell_celery]
+
+
+def is_heard(task: Any) -> bool:
+    """Whether what the kit tells by itself may reach anybody: nobody needs to render what nobody heard just now."""
+    is_overridden = type(task).send_event.__module__ != f"{__package__}.task.base"
+    return is_overridden or len(_listeners) > 1 or not events.are_unheard(task)
 
 
 def listen(listener: Listener) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -20,41 +19,41 @@ class Parameters(NamedTuple):
     rest: str | None
     keyword_rest: str | None
     named: frozenset[str]
+    accepted: frozenset[str]
+    """What a bag may be given by name: a collecting ``*rest``, too."""
     required: tuple[str, ...]
     defaults: Mapping[str, Any]
 
 
-class _Identity:
-    """A cache key: signatures with unhashable defaults have no hash of their own."""
-
-    __slots__ = ("sig",)
-
-    def __init__(self, sig: inspect.Signature) -> None:
-        self.sig = sig
-
-    def __hash__(self) -> int:
-        return id(self.sig)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.sig is self.sig
+_MOST_KNOWN: Final = 4096
+_known: dict[int, tuple[inspect.Signature, Parameters]] = {}
+"""By identity, because a signature with a default that has no hash has none itself; each keeps its signature alive."""
 
 
 def parameters_of(sig: inspect.Signature) -> Parameters:
     """The parameters of ``sig`` sorted for binding; computed once per signature object."""
-    return _parameters_of(_Identity(sig))
+    known = _known.get(id(sig))
+    if known is not None:
+        return known[1]
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    parameters = _sorted_for_binding(sig)
+    _known[id(sig)] = (sig, parameters)
+    return parameters
 
 
-@lru_cache(maxsize=4096)
-def _parameters_of(key: _Identity) -> Parameters:
-    every = key.sig.parameters
+def _sorted_for_binding(sig: inspect.Signature) -> Parameters:
+    every = sig.parameters
     named = {name: parameter for name, parameter in every.items() if parameter.kind not in _COLLECTING}
+    rest = _name_of_kind(every, inspect.Parameter.VAR_POSITIONAL)
     return Parameters(
         order=tuple(every),
         positional=tuple(name for name, parameter in named.items() if parameter.kind in _POSITIONAL),
         positional_only=sum(parameter.kind is _POSITIONAL[0] for parameter in named.values()),
-        rest=_name_of_kind(every, inspect.Parameter.VAR_POSITIONAL),
+        rest=rest,
         keyword_rest=_name_of_kind(every, inspect.Parameter.VAR_KEYWORD),
         named=frozenset(named),
+        accepted=frozenset([*named, *([rest] if rest else [])]),
         required=tuple(name for name, parameter in named.items() if parameter.default is parameter.empty),
         defaults={name: p.default for name, p in named.items() if p.default is not p.empty},
     )
@@ -123,6 +122,14 @@ def get_attr_unwrapped(fun: Callable[..., Any], attr_name: str, *default_value: 
     if default_value:
         return default_value[0]
     raise AttributeError(f"{fun!r} has no attribute {attr_name!r}, nor has a function it wraps")
+
+
+RETURN_KEYS_ATTRIBUTE: Final = "_decorated_return_keys"
+
+
+def declared_by_decorator(function: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The keys that ``@returns`` gave a function; None without it."""
+    return cast("tuple[str, ...] | None", get_attr_unwrapped(function, RETURN_KEYS_ATTRIBUTE, None))
 
 
 def missing_argument(name: str) -> TypeError:

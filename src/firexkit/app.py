@@ -17,7 +17,7 @@ from firexkit._celery.types import Celery
 from firexkit.broker_address import with_password
 from firexkit.task import FireXTask
 
-__all__ = ["FireX", "one_app"]
+__all__ = ["FireX", "lend_slots", "one_app"]
 
 DAY: Final = 24 * 3600.0
 
@@ -37,9 +37,12 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "task_track_started": True,
         "worker_prefetch_multiplier": 1,
         "worker_send_task_events": True,
+        _wire.LEND_SETTING: True,
     }
 )
 """Defaults only: what an application sets itself wins."""
+
+LENDING_STEP: Final = "firexkit._celery.lending_step:LendingStep"
 
 OF_THE_RUN: Final = frozenset(
     {"broker", "backend", "broker_url", "broker_read_url", "broker_write_url", "result_backend"}
@@ -74,6 +77,7 @@ class FireX(Celery):
             options = {"backend": broker, **options, "broker": broker}
         super().__init__(main, **{"task_cls": FireXTask, "strict_typing": False, **options})
         self.add_defaults(dict(DEFAULTS))
+        self.steps["worker"].add(LENDING_STEP)
 
 
 _joined: Final[list[FireX]] = []
@@ -89,6 +93,18 @@ def one_app(app: FireX) -> Iterator[None]:
         yield
     finally:
         _joined.remove(app)
+
+
+def lend_slots(app: Celery, *, most_processes: int | None = None) -> None:
+    """Let the workers of a plain Celery app run another task while one waits; those of a FireX app do so anyway.
+
+    Args:
+        app: the app; call this before its worker starts, where the app is made, say.
+        most_processes: the most processes or threads that the pool of a worker may have; None for as many as there is
+            memory for.
+    """
+    app.steps["worker"].add(LENDING_STEP)
+    app.conf.update({_wire.LEND_SETTING: True, _wire.MOST_PROCESSES_SETTING: most_processes})
 
 
 def broker_of_environment() -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 from typing import Any, ClassVar, NamedTuple, cast
 
+from firexkit._serialization.large import entries_of, late
 from firexkit.bag_of_goodies import referenced_name
 
 __all__ = [
@@ -228,17 +229,17 @@ class ConverterRegister:
 
     def run(self, arguments: Mapping[str, Any], *, pre_task: bool, verbose: bool = False) -> Conversion:
         """As :meth:`convert`, with the arguments in one dict, and telling which converter changed what."""
-        working = {name: value for name, value in arguments.items() if referenced_name(value) is None}
+        working = late({name: value for name, value in entries_of(arguments) if referenced_name(value) is None})
         changed_by: dict[str, str] = {}
         for name in self.get_visit_order(pre_task):
-            before = dict(working)
+            before = dict(entries_of(working))
             try:
                 _apply(name, self._tables[pre_task][name].function, working, verbose=verbose)
             except Exception as error:
                 logger.warning("%sconverter %s failed: %s", self._whose(), name, error)
                 raise ArgumentConversionException(f"{self._whose()}converter {name} failed: {error}") from error
-            changed_by.update((key, name) for key, value in working.items() if before.get(key, before) is not value)
-        return Conversion({**arguments, **working}, changed_by)
+            changed_by.update((key, name) for key, value in entries_of(working) if before.get(key, before) is not value)
+        return Conversion(late({**dict(entries_of(arguments)), **dict(entries_of(working))}), changed_by)
 
 
 def _apply(name: str, function: ConverterFunction, working: dict[str, Any], *, verbose: bool) -> None:

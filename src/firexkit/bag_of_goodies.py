@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from firexkit._functions import missing_argument, parameters_of
+from firexkit._serialization.large import LargeValue, LateDict, entries_of, fetched, here, late
 from firexkit._wire import INDIRECT_ARG_CHAR, RETURN_KEYS_KEY
 
 __all__ = ["RETURN_KEYS_KEY", "BagOfGoodies", "Origin"]
@@ -79,10 +80,11 @@ class BagOfGoodies:
         previous = self._take_previous_result() if has_returns_from_previous_task else {}
         bound = self._bind_positionals(previous)
         passing = self._split_keywords(previous, kwargs, bound)
-        self.return_args: dict[str, Any] = {**self.kwargs, **bound, **passing}
+        self.return_args: dict[str, Any] = late({**self.kwargs, **bound, **passing})
         self._origins = self._first_origins(previous, kwargs, bound, injected)
         self._open_defaults = [name for name in self._reference_defaults() if name not in self.return_args]
         self._resolve_references()
+        self._fetch_arguments()
         self._move_to_positions()
 
     # ── what callers read ─────────────────────────────────────────────────────────────────
@@ -96,8 +98,8 @@ class BagOfGoodies:
         return self.args, self.kwargs
 
     def snapshot(self) -> dict[str, Any]:
-        """A plain copy of the bag: what the task returns."""
-        return dict(self.return_args)
+        """A copy of the bag: what the task returns."""
+        return late(dict(entries_of(self.return_args)))
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -112,14 +114,15 @@ class BagOfGoodies:
         Raises:
             TypeError: a required argument is missing.
         """
-        by_name = {**self._positionals_by_name(), **self.kwargs}
-        for name in self._parameters.required:
+        parameters, by_name = self._parameters, {**self._positionals_by_name(), **self.kwargs}
+        for name in parameters.required:
             if name not in by_name:
                 raise missing_argument(name)
-        collected = {name: value for name, value in by_name.items() if name not in self._parameters.order}
-        if collected and self._parameters.keyword_rest is not None:
-            by_name[self._parameters.keyword_rest] = collected
-        return {name: by_name[name] for name in self._parameters.order if name in by_name}
+        if parameters.keyword_rest is not None:
+            collected = {name: value for name, value in by_name.items() if name not in parameters.accepted}
+            if collected:
+                by_name[parameters.keyword_rest] = collected
+        return {name: by_name[name] for name in parameters.order if name in by_name}
 
     def default_arguments(self) -> dict[str, Any]:
         """Parameters that nobody supplied, with their defaults; an unused ``*rest`` is ``()``."""
@@ -150,6 +153,7 @@ class BagOfGoodies:
             self._put(name, value)
             self._origins[name] = origin if isinstance(origin, Origin) else origin.get(name, RETURNED)
         self._resolve_references()
+        self._fetch_arguments()
         self._move_to_positions()
 
     def pop(self, name: str, *default: Any) -> Any:
@@ -173,15 +177,18 @@ class BagOfGoodies:
     # ── construction, step by step ────────────────────────────────────────────────────────
 
     def _take_previous_result(self) -> dict[str, Any]:
-        if not self.args or not isinstance(self.args[0], dict):
+        if not self.args or not isinstance(here(self.args[0]), dict):
             return {}
-        result = self.args.pop(0)
-        return {name: value for name, value in result.items() if name != RETURN_KEYS_KEY}
+        result = here(self.args.pop(0))
+        return {name: value for name, value in entries_of(result) if name != RETURN_KEYS_KEY}
 
     def _bind_positionals(self, previous: Mapping[str, Any]) -> dict[str, Any]:
         positional = self._parameters.positional
         if len(self.args) > len(positional) and self._parameters.rest is None:
             raise TypeError(f"too many positional arguments: takes {len(positional)}, got {len(self.args)}")
+        if len(self.args) > len(positional):
+            # The bag has these as one value, under the name of the rest.
+            self.args[len(positional) :] = fetched(dict(enumerate(self.args[len(positional) :]))).values()
         for index, name in enumerate(positional[: len(self.args)]):
             if name in previous and referenced_name(self.args[index]) == name:
                 self.args[index] = previous[name]
@@ -205,11 +212,12 @@ class BagOfGoodies:
             if name not in bound and (name not in explicit or referenced_name(explicit[name]) == name)
         }
         merged = {**explicit, **inherited}
-        self.kwargs = {name: value for name, value in merged.items() if self._accepts(name)}
-        return {name: value for name, value in merged.items() if name not in self.kwargs}
-
-    def _accepts(self, name: str) -> bool:
-        return self.varkeyword or name in self._parameters.named or name == self._parameters.rest
+        if self.varkeyword:
+            self.kwargs = merged
+            return {}
+        accepted = self._parameters.accepted
+        self.kwargs = {name: value for name, value in merged.items() if name in accepted}
+        return {name: value for name, value in merged.items() if name not in accepted}
 
     def _first_origins(
         self,
@@ -218,10 +226,11 @@ class BagOfGoodies:
         bound: Mapping[str, Any],
         injected: Collection[str],
     ) -> dict[str, Origin]:
-        explicit = (name for name, value in given.items() if name not in previous or referenced_name(value) != name)
-        origins = dict.fromkeys(previous, PREVIOUS)
-        origins.update(dict.fromkeys(explicit, KEYWORD))
-        origins.update({name: INJECTED for name in injected if origins.get(name) is KEYWORD})
+        origins = {**dict.fromkeys(previous, PREVIOUS), **dict.fromkeys(given, KEYWORD)}
+        for name in previous.keys() & given.keys():
+            if referenced_name(given[name]) == name:
+                origins[name] = PREVIOUS
+        origins.update((name, INJECTED) for name in injected if origins.get(name) is KEYWORD)
         origins.update(dict.fromkeys(bound, POSITIONAL))
         return origins
 
@@ -234,7 +243,7 @@ class BagOfGoodies:
             self.args[positional.index(name)] = value
         elif name == self._parameters.rest and len(self.args) > len(positional):
             self.args[len(positional) :] = _values_for_rest(name, value)
-        elif self._accepts(name):
+        elif self.varkeyword or name in self._parameters.accepted:
             self.kwargs[name] = value
         if name in self._open_defaults:
             self._open_defaults.remove(name)
@@ -255,6 +264,18 @@ class BagOfGoodies:
         if rest is not None and rest in self.kwargs:
             self.args.extend(_values_for_rest(rest, self.kwargs.pop(rest)))
 
+    # ── large values ──────────────────────────────────────────────────────────────────────
+
+    def _fetch_arguments(self) -> None:
+        """Let the function have its large values themselves, all fetched in one round trip; the bag passes them on."""
+        if not isinstance(self.return_args, LateDict):
+            return
+        by_position = dict(zip(self._parameters.positional, self.args, strict=False))
+        needed = {**by_position, **self.kwargs}
+        values = fetched({name: value for name, value in needed.items() if type(value) is LargeValue})
+        self.args[: len(by_position)] = [values.get(name, value) for name, value in by_position.items()]
+        self.kwargs.update({name: value for name, value in values.items() if name in self.kwargs})
+
     # ── references ────────────────────────────────────────────────────────────────────────
 
     def _reference_defaults(self) -> Iterable[str]:
@@ -263,10 +284,14 @@ class BagOfGoodies:
     def _resolve_references(self) -> None:
         for index, name in enumerate(self._parameters.positional[: len(self.args)]):
             if self._resolves(name, self.args[index]):
-                self.args[index] = self.return_args[name]
-        for name, value in self.kwargs.items():
-            if self._resolves(name, value):
-                self.kwargs[name] = self.return_args[name]
+                self.args[index] = self._kept(name)
+        # Looked through here: hardly any value of a call is a reference, and a call for each would cost more.
+        referring = [
+            name for name, value in self.kwargs.items() if isinstance(value, str) and value[:1] == INDIRECT_ARG_CHAR
+        ]
+        for name in referring:
+            if self._resolves(name, self.kwargs[name]):
+                self.kwargs[name] = self._kept(name)
         for name in tuple(self._open_defaults):
             self._resolve_default(name)
 
@@ -285,7 +310,7 @@ class BagOfGoodies:
     def _resolve_default(self, name: str) -> None:
         reference = self._parameters.defaults[name]
         if self._resolves(name, reference):
-            self._put(name, self.return_args[name])
+            self._put(name, self._kept(name))
             return
         # An unresolved default reaches the function as '' and is not put into the bag (KEEP, register row 12).
         self.kwargs[name] = ""
@@ -299,8 +324,12 @@ class BagOfGoodies:
                 logger.warning("Circular reference %s left unresolved", value)
                 return value
             seen.add(name)
-            current = self.return_args[name]
+            current = self._kept(name)
         return current
+
+    def _kept(self, name: str) -> Any:
+        """What the bag keeps under a name: of a large value, the stand-in."""
+        return dict.__getitem__(self.return_args, name)
 
 
 def _values_for_rest(name: str, value: Any) -> list[Any]:

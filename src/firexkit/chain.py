@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache, wraps
-from typing import Any, NoReturn, cast
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any, NoReturn
 
 from celery.local import PromiseProxy
 
@@ -13,10 +13,19 @@ from firexkit import _lazy, _returns
 from firexkit._celery import chains, signature_methods
 from firexkit._celery.chains import is_chain, is_parallel
 from firexkit._celery.types import AsyncResult, Signature
-from firexkit._functions import get_attr_unwrapped, parameters_of, parse_signature, undecorate, undecorate_func
-from firexkit._returns import ReturnsCodingException, is_dynamic_return
+from firexkit._celery.wakeup import being_told
+from firexkit._faces import adopt
+from firexkit._functions import (
+    RETURN_KEYS_ATTRIBUTE,
+    get_attr_unwrapped,
+    parse_signature,
+    undecorate,
+    undecorate_func,
+)
+from firexkit._returns import ReturnsCodingException
+from firexkit._verification import InvalidChainArgsException, verify_chain_arguments
 from firexkit._wire import INJECTED_HEADER, NOT_INHERITED
-from firexkit.bag_of_goodies import BagOfGoodies, referenced_name
+from firexkit.bag_of_goodies import BagOfGoodies
 from firexkit.result import wait_on_async_results_and_maybe_raise
 
 __all__ = [
@@ -42,8 +51,6 @@ __all__ = [
 # Callers of the reference find the task class here; it stands above this module, so it is looked up when asked for.
 __getattr__: Callable[[str], Any] = _lazy.reexport(__name__, {"FireXTask": "firexkit.task"})
 
-_RETURN_KEYS_ATTRIBUTE = "_decorated_return_keys"
-
 
 # ── what tasks return ─────────────────────────────────────────────────────────────────────
 
@@ -67,7 +74,7 @@ def returns(*args: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         if isinstance(function, PromiseProxy) or hasattr(function, "apply_async"):
             raise ReturnsCodingException("@returns must stand below @app.task, on the plain function")
         where = getattr(function, "__qualname__", repr(function))
-        setattr(undecorate_func(function), _RETURN_KEYS_ATTRIBUTE, args)
+        setattr(undecorate_func(function), RETURN_KEYS_ATTRIBUTE, args)
 
         @wraps(function)
         def named(*call_args: Any, **call_kwargs: Any) -> dict[str, Any]:
@@ -76,11 +83,6 @@ def returns(*args: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         return named
 
     return decorate
-
-
-def declared_by_decorator(function: Callable[..., Any]) -> tuple[str, ...] | None:
-    """The keys that ``@returns`` gave a function; None without it."""
-    return cast("tuple[str, ...] | None", get_attr_unwrapped(function, _RETURN_KEYS_ATTRIBUTE, None))
 
 
 # ── injected arguments ────────────────────────────────────────────────────────────────────
@@ -155,144 +157,6 @@ def _inject(sig: Any, arguments: Mapping[str, Any]) -> None:
 def _inject_args(self: Any, /, **kwargs: Any) -> None:
     """Inject arguments into this signature, or into the first task of this chain."""
     _inject(self, {name: value for name, value in kwargs.items() if name not in NOT_INHERITED})
-
-
-# ── verification ──────────────────────────────────────────────────────────────────────────
-
-
-class InvalidChainArgsException(Exception):
-    """A chain that can't run with the arguments it has.
-
-    Args:
-        msg: what is wrong.
-        wrong_args: missing names by task, or referenced names by parameter.
-    """
-
-    def __init__(self, msg: str, wrong_args: dict[str, Any] | None = None) -> None:
-        super().__init__(msg)
-        self.wrong_args: dict[str, Any] = wrong_args or {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (str(self), self.wrong_args)
-
-
-class _Findings:
-    """What is known while a chain is walked: names on offer, references seen, and what is wrong so far."""
-
-    def __init__(self) -> None:
-        self.available: set[str] = set()
-        self.references: dict[str, str] = {}
-        self.missing: dict[str, set[str]] = {}
-        self.dangling: dict[str, str] = {}
-        self.dangling_in: dict[str, str] = {}
-
-    def add(self, step: _Step) -> None:
-        lacking = set(step.required) - step.supplied - self.available
-        if lacking:
-            self.missing.setdefault(step.name, set()).update(lacking)
-        self.available |= step.supplied | set(step.returns)
-        if step.is_dynamic:
-            return
-        self.references.update(step.references)
-        wanted = {name: self.references[name] for name in step.by_name if name in self.references}
-        lost = {name: ref for name, ref in wanted.items() if ref not in self.available}
-        self.dangling.update(lost)
-        self.dangling_in.update(dict.fromkeys(lost, step.name))
-
-
-class _Step:
-    """One task of a chain as the check sees it."""
-
-    def __init__(self, sig: Signature, *, is_head: bool) -> None:
-        task = sig.app.tasks[sig.task]
-        parameters = parameters_of(getattr(task, "sig", None) or _signature_of(task.run))
-        given = len(sig.args) + (not is_head and _takes_result_as_positional(sig, task))
-        if given > len(parameters.positional) and parameters.rest is None:
-            raise TypeError(f"{task.name} takes {len(parameters.positional)} positional arguments, got {given}")
-        self.name: str = task.name
-        self.required = parameters.required
-        self.supplied = {*parameters.positional[:given], *sig.kwargs}
-        self.by_name = parameters.positional[parameters.positional_only :]
-        self.returns = getattr(task, "return_keys", None) or declared_by_decorator(task.run) or ()
-        self.is_dynamic = any(is_dynamic_return(key) for key in self.returns)
-        self.references = {name: ref for name, value in sig.kwargs.items() if (ref := referenced_name(value))}
-
-
-def _takes_result_as_positional(sig: Signature, task: Any) -> bool:
-    """Whether Celery puts the previous task's result before the task's own arguments, and no bag takes it away."""
-    return not sig.immutable and not getattr(task, "takes_chain_depth", False)
-
-
-_signature_of = lru_cache(maxsize=4096)(inspect.signature)
-
-
-def verify_chain_arguments(sig: Any) -> bool:
-    """Whether each task of a chain will find its required arguments and what its references name.
-
-    Positional references and references in defaults are not checked; behind a task with dynamic returns, or behind
-    a group, nothing is.
-
-    Args:
-        sig: a signature or chain.
-
-    Returns:
-        True.
-
-    Raises:
-        InvalidChainArgsException: something is missing; ``wrong_args`` tells what, by task or by parameter.
-        TypeError: a task is given too many positionals.
-        celery.exceptions.NotRegistered: a task is unknown to the app of ``sig``.
-    """
-    findings = _Findings()
-    for index, member in enumerate(_flattened(sig)):
-        if is_parallel(member):
-            for inner in member.tasks:
-                _verify_alone(inner, findings, is_head=index == 0)
-            break
-        step = _Step(member, is_head=index == 0)
-        findings.add(step)
-        if step.is_dynamic:
-            break
-    _raise_missing(findings.missing)
-    _raise_dangling(findings.dangling, findings.dangling_in)
-    return True
-
-
-def _flattened(sig: Any) -> Iterator[Any]:
-    if isinstance(sig, InjectArgs):
-        raise InvalidChainArgsException(f"{sig!r} stands alone or inside a chain; it belongs before the first task")
-    for member in sig.tasks if is_chain(sig) else (sig,):
-        yield from _flattened(member) if is_chain(member) or isinstance(member, InjectArgs) else (member,)
-
-
-def _verify_alone(member: Any, findings: _Findings, *, is_head: bool) -> None:
-    """Check a member of a group against what is on offer before the group."""
-    offered = set(findings.available)
-    for index, inner in enumerate(_flattened(member)):
-        if is_parallel(inner):
-            break
-        findings.add(_Step(inner, is_head=is_head and index == 0))
-    findings.available = offered
-
-
-def _raise_missing(missing: dict[str, set[str]]) -> None:
-    if not missing:
-        return
-    lines = [
-        f'  {name}: required by "{task.rsplit(".", 1)[-1]}" ({task})'
-        for task, names in missing.items()
-        for name in sorted(names)
-    ]
-    raise InvalidChainArgsException("\n".join(["Missing mandatory arguments:", *lines]), missing)
-
-
-def _raise_dangling(dangling: dict[str, str], tasks: Mapping[str, str]) -> None:
-    if not dangling:
-        return
-    lines = [f"  {name}: @{reference}" for name, reference in dangling.items()]
-    where = ", ".join(dict.fromkeys(tasks[name] for name in dangling))
-    heading = f"Nothing up to {where} provides what these arguments refer to:"
-    raise InvalidChainArgsException("\n".join([heading, *lines]), dangling)
 
 
 # ── options, labels, sending ──────────────────────────────────────────────────────────────
@@ -378,12 +242,14 @@ def enqueue(
     given = {name: value for name, value in options.items() if value is not None}
     chain = self.clone() if given else self
     set_execution_options(chain, **given)
-    results: AsyncResult = chain.delay()
+    with being_told() if block else nullcontext():
+        results: AsyncResult = chain.delay()
     if block:
         wait_on_async_results_and_maybe_raise(results, raise_exception_on_failure, caller_task)
     return results
 
 
+adopt(__name__, globals(), ("InvalidChainArgsException", "verify_chain_arguments"))
 chains.install()
 signature_methods.install(
     {

@@ -127,15 +127,27 @@ class HashClient:
     def delete(self, *names):
         return sum(self.store.pop(text(name), None) is not None for name in names)
 
+    def unlink(self, *names):
+        return self.delete(*names)
+
     def exists(self, *names):
         return sum(text(name) in self.store for name in names)
 
     def expire(self, name, time):
         return text(name) in self.store
 
-    def eval(self, script, numkeys, name, key, value, expires):
-        """The one script there is: mark a hash that exists."""
-        if self.exists(name):
+    def execute_command(self, command, name, *arguments):
+        """A command as the server gets it."""
+        if command == "SET":
+            value, *flags = arguments
+            return self.set(name, value, nx="NX" in flags)
+        if command == "HSET":
+            return self.hset(name, mapping=dict(zip(arguments[::2], arguments[1::2], strict=True)))
+        return getattr(self, command.lower())(name, *arguments)
+
+    def eval(self, script, numkeys, name, key, value, *more):
+        """The scripts there are: mark a hash, some only one that exists, and publish that."""
+        if "exists" not in script or self.exists(name):
             self.hset(name, key, value)
 
     def hset(self, name, key=None, value=None, mapping=None):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from firexkit.result import forget_chain_results
+from firexkit.result import forget_chain_results, get_task_postrun_info
 from worker.apps import behaviours as tasks
 from worker.apps.behaviours import say
 from worker.rig import Worker, wait_until
@@ -95,7 +95,7 @@ def test_forgetting_from_outside_removes_all_keys_of_a_run(worker, client):
     before = keys_of(client)
     result = (tasks.mix.s(1, 2) | tasks.nest.s(levels=3) | tasks.frame.s("@violet")).delay()
     result.get(timeout=10)
-    wait_until(lambda: client.hget(result.id, "TASK_POST_RUN"), what="end of the last process")
+    wait_until(lambda: get_task_postrun_info(result), what="end of the last process")
     forget_chain_results(result)
 
     assert keys_of(client) == before

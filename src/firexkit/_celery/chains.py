@@ -7,8 +7,10 @@ from typing import Any
 
 from celery.canvas import Signature, _chain, _chord, group
 
+from firexkit._celery.linking import linked_with
 from firexkit._celery.messages import JSON, encoded_keywords, encoded_signature
-from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION
+from firexkit._celery.wakeup import asking_wakeup
+from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION, WAITER_HEADER
 
 
 def is_chain(sig: Any) -> bool:
@@ -32,35 +34,34 @@ def install() -> None:
     ) -> Any:
         app = options.get("app") or self.app
         options.pop(DEPTH_OPTION, None)
-        prepared = _prepared(self, app)
+        wakeup = asking_wakeup(app.backend)
+        prepared = _prepared(self, app, wakeup.channel if wakeup else "")
         if prepared.tasks and _serializer(prepared.tasks[0], options, app) == JSON:
             prepared.tasks = [_encoded(member, app) for member in prepared.tasks]
             if kwargs and ENCODED_ARGS_OPTION in prepared.tasks[0].options:
                 kwargs = encoded_keywords(kwargs, prepared.tasks[0].task)
-        return run(prepared, args, kwargs, **options)
+        result = run(prepared, args, kwargs, **options)
+        if wakeup is not None and all(_is_firex(member, app) for member in prepared.tasks):
+            wakeup.mark(result)
+        return result
 
     def apply_prepared(self: Any, *args: Any, **options: Any) -> Any:
         return apply(_prepared(self, self.app), *args, **options)
 
-    link = _chain.__or__
-
-    def link_unless_refused(self: Any, other: Any) -> Any:
-        # Python asks the right side first only when its type derives from the left side's.
-        if not getattr(other, "heads_a_chain", False):
-            return link(self, other)
-        return other.__ror__(self) if self.tasks else other
-
     _chain.run = run_prepared
     _chain.apply = apply_prepared
-    _chain.__or__ = link_unless_refused
+    _chain.__or__ = linked_with(_chain.__or__)
     _chain.tells_depth = True
 
 
-def _prepared(chain: Any, app: Any) -> Any:
-    """A copy of a chain whose FireX members know how many members come before them."""
+def _prepared(chain: Any, app: Any, waiter: str = "") -> Any:
+    """A copy of a chain whose FireX members know how many members come before them, and who is told of their ends."""
     copy = chain.clone()
     depth, members = copy.options.pop(DEPTH_OPTION, 0), []
     for member in copy.tasks:
+        if waiter and _is_firex(member, app):
+            headers = {WAITER_HEADER: waiter, **(member.options.get("headers") or {})}
+            member["options"] = {**member.options, "headers": headers}
         members.append(_stamped(member, depth, app))
         depth += len(member.tasks) if is_chain(member) else 1
     copy.tasks = members

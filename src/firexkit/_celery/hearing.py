@@ -12,7 +12,7 @@ from typing import Any, Final
 from celery.events import EventReceiver
 from kombu import mixins
 
-from firexkit._celery.patience import OUTAGES
+from firexkit._celery.patience import outages
 from firexkit._celery.types import Celery
 
 logger: Final = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Ear:
         if self._receiver is None or self._thread is None:
             return
         self._receiver.should_stop = True
-        with suppress(*OUTAGES), self._app.events.default_dispatcher() as dispatcher:
+        with suppress(*outages()), self._app.events.default_dispatcher() as dispatcher:
             dispatcher.send(PROBE, probe="")  # wakes the thread, which looks for a reason to stop once a second
         self._thread.join(LAST_WORDS)
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from celery.app import trace
 from celery.backends.base import Backend
-from celery.backends.redis import RedisBackend
 from celery.canvas import maybe_signature
 from celery.result import AsyncResult
 from kombu.utils import json as kombu_json
 
+from firexkit import _lazy
+from firexkit._celery.large_values import KeeperFor, taken_out, taken_out_encoded
 from firexkit._serialization import WireError, decode, decode_exception, encode, encode_exception
+from firexkit._serialization.keeping import Keeper, candidates
+from firexkit._serialization.large import LateDict, Read, entries_of, fetched, late
 from firexkit._wire import (
     ENCODED_ARGS_OPTION,
     ENCODED_HEADER,
@@ -31,7 +35,7 @@ _DECODED = "firexkit_decoded"
 _CALLBACKS = frozenset({"link", "link_error"})
 
 
-class Carried(dict[str, Any]):
+class Carried(LateDict):
     """A returned bag that knows its encoded form, so that it is encoded once for the backend and the next task."""
 
     __slots__ = ("encoded",)
@@ -39,14 +43,21 @@ class Carried(dict[str, Any]):
     encoded: Any
 
 
-def carried(bag: Mapping[str, Any], *, task_name: str) -> Carried:
+def carried(bag: Mapping[str, Any], keeper: Callable[[], Keeper] | None, *, task_name: str) -> Carried:
     """A bag ready to be stored and sent on.
+
+    Args:
+        bag: the bag.
+        keeper: makes what stores its large values; None when it shall travel whole.
+        task_name: for errors.
 
     Raises:
         WireError: a value can't travel; the text names the task, the key path and the type.
     """
-    parcel = Carried(bag)
-    parcel.encoded = encode(_listed(bag, list), where=f"what task {task_name} returned")
+    parcel, sent = Carried(entries_of(bag)), dict(entries_of(bag))
+    if keeper is not None and (large := candidates(entry for entry in sent.items() if entry[0] != RETURN_KEYS_KEY)):
+        sent.update(keeper().sent_for(large))
+    parcel.encoded = encode(_listed(sent, list), where=f"what task {task_name} returned")
     return parcel
 
 
@@ -54,16 +65,31 @@ def _listed(bag: Any, kind: Callable[[Iterable[str]], Any]) -> Any:
     """A bag whose names of returns are in another kind of sequence: lists travel as plain JSON, tuples do not."""
     if not isinstance(bag, dict) or not isinstance(bag.get(RETURN_KEYS_KEY), list | tuple):
         return bag
-    return {**bag, RETURN_KEYS_KEY: kind(bag[RETURN_KEYS_KEY])}
+    listed = dict(entries_of(bag))
+    listed[RETURN_KEYS_KEY] = kind(bag[RETURN_KEYS_KEY])
+    return listed
 
 
-def check_for_plain_task(bag: Mapping[str, Any], request: Any, app: Any, *, task_name: str) -> None:
+def following_of(request: Any, app: Any) -> Any:
+    """The next member of a task's chain; None when it is the last."""
+    return maybe_signature(request.chain[-1], app=app) if request.chain else None
+
+
+def travels_whole(request: Any, following: Any) -> bool:
+    """Whether what a task returns goes to others than its result and one of our tasks: they fetch no large values."""
+    return bool(request.callbacks or request.chord) or not (following is None or _fetches(following))
+
+
+def _fetches(following: Any) -> bool:
+    return not is_chain_like(following) and takes_bag(following)
+
+
+def check_for_plain_task(bag: Mapping[str, Any], following: Any, *, task_name: str) -> None:
     """Refuse a bag that the next member of the chain, a plain Celery task, can't be sent.
 
     Raises:
         WireError: a value is no plain JSON; the text names both tasks, the key and the type.
     """
-    following = maybe_signature(request.chain[-1], app=app) if request.chain else None
     if following is None or is_chain_like(following) or takes_bag(following):
         return
     for name, value in bag.items():
@@ -93,7 +119,13 @@ def encoded_keywords(kwargs: Mapping[str, Any], task_name: str) -> dict[str, Any
 
 
 def to_send(
-    args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], *, task_name: str, serializer: str
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    task_name: str,
+    serializer: str,
+    keeper_for: KeeperFor,
 ) -> tuple[Sequence[Any], Mapping[str, Any], dict[str, Any]]:
     """Arguments and options of one message.
 
@@ -106,18 +138,24 @@ def to_send(
         options: options of the message.
         task_name: for errors.
         serializer: what the message will be written with.
+        keeper_for: makes what stores large values.
     """
     options = dict(options)
     ready = options.pop(ENCODED_ARGS_OPTION, None)
     if ready is None and serializer != JSON:
-        return args, kwargs, options
-    fresh = len(args) - (ready or 0)
-    travelling = [*encoded_positionals(args[:fresh], task_name), *args[fresh:]]
-    keywords = encoded_keywords(kwargs, task_name) if ready is None else kwargs
+        return list(fetched(dict(enumerate(args))).values()), fetched(kwargs), options
     for name in _CALLBACKS & options.keys():
         options[name] = [_encoded_callback(callback) for callback in _as_list(options[name])]
     options["headers"] = {**(options.get("headers") or {}), ENCODED_HEADER: WIRE_VERSION}
-    return travelling, keywords, options
+    if ready is None:
+        args, kwargs = taken_out((args, kwargs), options, keeper_for)
+        return encoded_positionals(args, task_name), encoded_keywords(kwargs, task_name), options
+    fresh = len(args) - ready
+    before, own = args[:fresh], args[fresh:]
+    # What an earlier member or attempt sends on was looked at when the chain was sent.
+    if not options.get("retries") and not any(type(value) is Carried for value in before):
+        own, kwargs = taken_out_encoded((own, kwargs), options, keeper_for)
+    return [*encoded_positionals(before, task_name), *own], kwargs, options
 
 
 def _as_list(callbacks: Any) -> list[Any]:
@@ -171,29 +209,42 @@ def is_encoded(request: Any) -> bool:
     return header_of(request, ENCODED_HEADER) is not None
 
 
-def received(request: Any, args: Iterable[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a request as the sender knew them.
+def received(
+    request: Any, args: Iterable[Any], kwargs: Mapping[str, Any], read: Read
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a request as the sender knew them, large ones to be fetched.
+
+    Args:
+        request: the request.
+        args: its positional arguments.
+        kwargs: its keyword arguments.
+        read: reads large values.
 
     Raises:
         WireError: the message names a class that may not be rebuilt here.
     """
     if not is_encoded(request):
         return tuple(args), dict(kwargs)
-    return tuple(decode(value) for value in args), {name: decode(value) for name, value in kwargs.items()}
+    return tuple(decode(value, read) for value in args), {name: decode(value, read) for name, value in kwargs.items()}
 
 
 # ── results ───────────────────────────────────────────────────────────────────────────────
 
 
-def install() -> None:
-    """Teach Celery's result backends our encoding; once per process, for every app in it."""
+def install(reader_of: Callable[[Any], Read]) -> None:
+    """Teach Celery's result backends our encoding; once per process, for every app in it.
+
+    Args:
+        reader_of: what reads the large values of an app.
+    """
     if getattr(Backend, "speaks_firexkit", False):
         return
     _store_encoded_values()
     _store_whole_exceptions()
-    _read_encoded_values()
-    _read_encoded_chord_parts()
-    _refuse_unreadable_values()
+    _read_encoded_values(reader_of)
+    _read_encoded_chord_parts(reader_of)
+    _give_values_or_reasons()
+    _describe_without_fetching()
     Backend.speaks_firexkit = True
 
 
@@ -235,14 +286,14 @@ def _store_whole_exceptions() -> None:
     Backend.exception_to_python = exception_to_python
 
 
-def _read_encoded_values() -> None:
+def _read_encoded_values(reader_of: Callable[[Any], Read]) -> None:
     original = Backend.meta_from_decoded
 
     def meta_from_decoded(self: Any, meta: dict[str, Any]) -> Any:
         meta = original(self, meta)
         # Celery calls this twice for one meta; a decoded value must not be decoded again.
         if self.serializer == JSON and _DECODED not in meta and "result" in meta:
-            meta["result"] = _readable(meta["result"])
+            meta["result"] = _readable(meta["result"], reader_of(self.app))
             meta[_DECODED] = True
         return meta
 
@@ -256,22 +307,31 @@ class _Unreadable:
         self.error = error
 
 
-def _readable(stored: Any) -> Any:
+def _readable(stored: Any, read: Read) -> Any:
     try:
-        return _listed(decode(stored), tuple)
+        return _readable_bag(decode(stored, read))
     except WireError as error:
         return _Unreadable(error)
 
 
-def _refuse_unreadable_values() -> None:
-    """Whoever asks for such a value gets the error that says why."""
+def _readable_bag(value: Any) -> Any:
+    listed = _listed(value, tuple)
+    return late(listed) if isinstance(value, LateDict) else listed
+
+
+def _give_values_or_reasons() -> None:
+    """Whoever asks for a result gets it with its large values, or the error that says why there is none."""
     read, throw = AsyncResult.result.fget, AsyncResult.maybe_throw
 
     def result(self: Any) -> Any:
-        return _or_raise(read(self))
+        value = _or_raise(read(self))
+        if isinstance(value, LateDict):
+            value = self._get_task_meta()["result"] = fetched(value)
+        return value
 
     def maybe_throw(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _or_raise(throw(self, *args, **kwargs))
+        value = _or_raise(throw(self, *args, **kwargs))
+        return self.result if isinstance(value, LateDict) else value
 
     AsyncResult.result = AsyncResult.info = property(result, doc=AsyncResult.result.__doc__)
     AsyncResult.maybe_throw = AsyncResult.maybe_reraise = maybe_throw
@@ -283,12 +343,33 @@ def _or_raise(value: Any) -> Any:
     return value
 
 
-def _read_encoded_chord_parts() -> None:
+def bag_of(result: Any) -> Mapping[str, Any] | None:
+    """What a task returned, large values to be fetched; None when that is no bag."""
+    is_plain = isinstance(result, AsyncResult) and type(result).result is AsyncResult.result
+    value = _or_raise(result._get_task_meta().get("result")) if is_plain else getattr(result, "result", None)
+    return value if isinstance(value, Mapping) else None
+
+
+def _describe_without_fetching() -> None:
+    """Celery describes what each task returned, for its log and its events; nothing is read for that."""
+    original = trace.saferepr
+
+    def saferepr(value: Any, *args: Any, **kwargs: Any) -> str:
+        return str(original(dict(entries_of(value)) if isinstance(value, LateDict) else value, *args, **kwargs))
+
+    trace.saferepr = saferepr
+
+
+def _read_encoded_chord_parts(reader_of: Callable[[Any], Read]) -> None:
     """Redis keeps what the members of a chord returned in a list of its own."""
-    original = RedisBackend._unpack_chord_result
+    _lazy.when_imported("celery.backends.redis", partial(_mend_chord_parts, reader_of))
+
+
+def _mend_chord_parts(reader_of: Callable[[Any], Read], module: Any) -> None:
+    original = module.RedisBackend._unpack_chord_result
 
     def unpack_chord_result(self: Any, *args: Any, **kwargs: Any) -> Any:
         returned = original(self, *args, **kwargs)
-        return _listed(decode(returned), tuple) if self.serializer == JSON else returned
+        return _readable_bag(decode(returned, reader_of(self.app))) if self.serializer == JSON else returned
 
-    RedisBackend._unpack_chord_result = unpack_chord_result
+    module.RedisBackend._unpack_chord_result = unpack_chord_result

@@ -2,12 +2,12 @@
 
 import logging
 import random
+import sys
 from collections.abc import Callable, Iterator
 from math import inf
 from time import monotonic, sleep
 from typing import Final, TypeVar, TypeVarTuple
 
-import redis.exceptions
 from kombu.exceptions import OperationalError
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -17,13 +17,7 @@ Arguments = TypeVarTuple("Arguments")
 Report = Callable[[bool, int], None]
 """Told once, after the last try: did the call succeed, and how many tries did it take."""
 
-OUTAGES: Final = (
-    TimeoutError,
-    ConnectionError,
-    OperationalError,
-    redis.exceptions.TimeoutError,
-    redis.exceptions.ConnectionError,
-)
+_OUTAGES: Final = (TimeoutError, ConnectionError, OperationalError)
 OUTAGE_NAMES: Final = frozenset({"TimeoutError", "ConnectionError"})
 """Clients we don't know call their outages so; only a class with exactly this name counts."""
 
@@ -35,13 +29,19 @@ MOST_GROWTH: Final = 10
 JITTER: Final = 0.05
 
 
+def outages() -> tuple[type[Exception], ...]:
+    """What is raised when the broker is away; those of its client once somebody has imported that."""
+    client = sys.modules.get("redis.exceptions")
+    return _OUTAGES if client is None else (*_OUTAGES, client.TimeoutError, client.ConnectionError)
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same call may succeed a moment later, with nothing changed but the time."""
     return _is_outage(error) and not any(_is_denial(cause) for cause in _causes(error))
 
 
 def _is_outage(error: BaseException) -> bool:
-    return isinstance(error, OUTAGES) or type(error).__name__ in OUTAGE_NAMES
+    return isinstance(error, outages()) or type(error).__name__ in OUTAGE_NAMES
 
 
 def _is_denial(error: BaseException) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import billiard
 import celery
-from celery import current_task
 from celery._state import _task_stack
 from celery.app.task import Context
 
@@ -21,17 +19,32 @@ _BILLIARDS_EXIT = "exit"
 """What a process of billiard's pool has in the place of ``sys.exit``."""
 
 
-@contextmanager
-def request_for_direct_call(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
-    """Give a task that is called as a function a request of its own, within the run of the task that calls it."""
-    caller = current_task._get_current_object() if current_task else None
-    root_id = caller.request.root_id if caller is not None else None
-    _task_stack.push(task)
-    task.request_stack.push(Context(args=args, kwargs=kwargs, root_id=root_id))
-    try:
-        yield
-    finally:
-        task.request_stack.pop()
+class RequestForDirectCall:
+    """A request for a task that is called as a function, within the run of the task that calls it.
+
+    A class, because a generator would cost as much as all that is done here.
+
+    Args:
+        task: the task.
+        args: the positional arguments of the call.
+        kwargs: the keyword arguments of the call.
+    """
+
+    __slots__ = ("_request", "_task")
+
+    def __init__(self, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        caller = _task_stack.top
+        root_id = caller.request.root_id if caller is not None else None
+        # Made without Celery's search for headers of a message: there is none, and it takes as long as all the rest.
+        self._task, self._request = task, Context.__new__(Context)
+        self._request.update(args=args, kwargs=kwargs, root_id=root_id)
+
+    def __enter__(self) -> None:
+        _task_stack.push(self._task)
+        self._task.request_stack.push(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        self._task.request_stack.pop()
         _task_stack.pop()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from celery.backends.base import DisabledBackend
 from celery.result import AsyncResult
-from celery.states import FAILURE, PENDING, SUCCESS
+from celery.states import FAILURE, PENDING, REVOKED, SUCCESS
 
 from firexkit._celery.patience import patiently
 
@@ -15,7 +15,8 @@ from firexkit._celery.patience import patiently
 def refresh(results: Sequence[Any]) -> dict[str, str]:
     """The states of results by id, read together where the backend can.
 
-    What ended is remembered by the result itself, so nobody reads it again.
+    What ended is remembered by the result itself, so nobody reads it again; but for REVOKED, which Celery says before
+    the body has ended, and which how that ends replaces.
 
     Args:
         results: AsyncResults, or objects that only have ``id`` and ``state``.
@@ -23,6 +24,8 @@ def refresh(results: Sequence[Any]) -> dict[str, str]:
     states: dict[str, str] = {}
     unread: dict[Any, list[AsyncResult]] = {}
     for result in results:
+        if is_remembered(result) and result._cache["status"] == REVOKED:
+            forget_what_was_read(result)
         if _can_be_read_together(result):
             unread.setdefault(result.backend, []).append(result)
         else:
@@ -47,6 +50,18 @@ def _state(result: Any) -> Any:
     if not result.ready():
         return PENDING
     return FAILURE if result.failed() else SUCCESS
+
+
+def remember(results: Iterable[Any], meta: Mapping[str, Any]) -> None:
+    """Let results of one task know what was stored about it, as if they had read it themselves."""
+    for result in results:
+        if isinstance(result, AsyncResult) and result._cache is None:
+            result._maybe_set_cache(dict(meta))
+
+
+def is_remembered(result: Any) -> bool:
+    """Whether a result knows how its task ended."""
+    return getattr(result, "_cache", None) is not None
 
 
 def forget_what_was_read(result: AsyncResult) -> None:

@@ -6,25 +6,30 @@ one MULTI/EXEC; keys expire with the results; sets index them, so nothing ever s
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+from firexkit._celery import outbox
 from firexkit._records.interface import Records
 from firexkit._records.keys import (
     cache_key,
     configured_run,
     current_run,
+    large_values_key,
     once_count_key,
     once_uid_key,
     start_time_key,
 )
 from firexkit._records.local import LocalClusterRecords, LocalRunRecords, LocalTaskRecords
 from firexkit._records.redis import RedisClusterRecords, RedisRunRecords, RedisTaskRecords
+from firexkit._records.values import RedisLargeValues
 
 __all__ = [
     "Records",
     "cache_key",
     "configured_run",
     "current_run",
+    "large_values_key",
     "once_count_key",
     "once_uid_key",
     "records_of",
@@ -36,8 +41,7 @@ def records_of(backend: Any) -> Records:
     """The records behind a Celery result backend: shared ones on Redis, else those of this process."""
     client = getattr(backend, "client", None)
     if not hasattr(client, "hgetall"):
-        return Records(LocalTaskRecords(backend), LocalRunRecords(backend), LocalClusterRecords(backend))
-    expires = getattr(backend, "expires", None)
-    return Records(
-        RedisTaskRecords(client, expires), RedisRunRecords(client, expires), RedisClusterRecords(client, expires)
-    )
+        local = LocalTaskRecords(backend), LocalRunRecords(backend), LocalClusterRecords(backend)
+        return Records(*local, values=None)
+    how = (client, getattr(backend, "expires", None), partial(outbox.tell, backend))
+    return Records(RedisTaskRecords(*how), RedisRunRecords(*how), RedisClusterRecords(*how), RedisLargeValues(backend))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from firexkit._serialization.large import Place
 
 
 class TaskRecords(Protocol):
@@ -12,14 +14,14 @@ class TaskRecords(Protocol):
     keeps_history: bool
     """Whether what a worker writes is seen by every other process."""
 
-    def sent(self, task_id: str, *, name: str, queue: str, run: str) -> None:
-        """A message for this task is about to be published."""
+    def sent(self, task_id: str, *, name: str, queue: str, run: str, waiter: str = "") -> None:
+        """A message for this task is about to be published; the waiter is the channel of whoever is told its end."""
 
-    def started(self, task_id: str, *, name: str, run: str) -> None:
+    def started(self, task_id: str, *, name: str, run: str, is_first: bool = False) -> None:
         """A worker begins an attempt; the first start keeps its time, the name is the one that really runs."""
 
-    def done(self, task_id: str, *, leaves_no_result: bool = False) -> None:
-        """The body of the task ended, its ``finally`` blocks included; there may be no result to come."""
+    def done(self, task_id: str, *, leaves_no_result: bool = False, waiter: str = "") -> None:
+        """The body of the task ended, its ``finally`` blocks included, with no result, or one that is stored apart."""
 
     def field(self, task_id: str, name: str) -> str:
         """One field of a task's record; empty when there is none."""
@@ -33,8 +35,8 @@ class TaskRecords(Protocol):
     def start_time(self, task_id: str) -> float | None:
         """Unix time of the first start, in seconds."""
 
-    def forget(self, task_ids: Sequence[str]) -> None:
-        """Drop everything known about these tasks; their results are Celery's to drop."""
+    def forget(self, task_ids: Sequence[str], *, also: Sequence[Any] = ()) -> None:
+        """Drop everything known about these tasks and, where keys are shared, these other keys in the same step."""
 
 
 class RunRecords(Protocol):
@@ -99,9 +101,27 @@ class ClusterRecords(Protocol):
         """Whether any worker ever announced this queue."""
 
 
+class LargeValues(Protocol):
+    """Values too large for messages and results, kept for the tasks that they came with."""
+
+    def until(self) -> int | None:
+        """Unix time until which a value that is stored now is kept; None for ever."""
+
+    def is_stale(self, until: int | None) -> bool:
+        """Whether a value that is kept until then may be gone before a result that is stored now."""
+
+    def keep(self, new: Mapping[Place, bytes], renewed: Collection[str]) -> bool:
+        """Store values, and keep those of some tasks for longer; False when the backend is away."""
+
+    def read(self, places: Sequence[Place]) -> list[bytes | None]:
+        """What is stored at these places, in one round trip; None for what is not there any more."""
+
+
 class Records(NamedTuple):
     """The records of one backend."""
 
     tasks: TaskRecords
     runs: RunRecords
     cluster: ClusterRecords
+    values: LargeValues | None
+    """None where there is no place that every other process reads."""

@@ -54,3 +54,8 @@ def index_key(prefix: str, run: str) -> str:
 def reports_key(run: str) -> str:
     """The list of started tasks with reports."""
     return f"{_wire.REPORTS}:{run}" if run else _wire.REPORTS
+
+
+def large_values_key(task_id: str) -> str:
+    """The hash of the large values that belong to a task."""
+    return f"{_wire.LARGE_VALUES}{task_id}"

@@ -34,13 +34,13 @@ class LocalTaskRecords(_InProcess):
 
     keeps_history = False
 
-    def sent(self, task_id: str, *, name: str, queue: str, run: str) -> None:
+    def sent(self, task_id: str, *, name: str, queue: str, run: str, waiter: str = "") -> None:
         """Nothing to do: nobody else could read it."""
 
-    def started(self, task_id: str, *, name: str, run: str) -> None:
+    def started(self, task_id: str, *, name: str, run: str, is_first: bool = False) -> None:
         self._table("start").setdefault(task_id, time.time())
 
-    def done(self, task_id: str, *, leaves_no_result: bool = False) -> None:
+    def done(self, task_id: str, *, leaves_no_result: bool = False, waiter: str = "") -> None:
         """Nothing to do: nobody else could read it."""
 
     def field(self, task_id: str, name: str) -> str:
@@ -63,7 +63,7 @@ class LocalTaskRecords(_InProcess):
     def start_time(self, task_id: str) -> float | None:
         return self._table("start").get(task_id)
 
-    def forget(self, task_ids: Sequence[str]) -> None:
+    def forget(self, task_ids: Sequence[str], *, also: Sequence[Any] = ()) -> None:
         gone = set(task_ids)
         for name in ("start", "revoked", "reports"):
             for task_id in gone:

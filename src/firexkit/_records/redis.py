@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
 
 from firexkit import _wire
 from firexkit._records.keys import cache_key, index_key, once_count_key, once_uid_key, reports_key, start_time_key
+
+Tell: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], None]
+"""Sends commands, at once or with others that are told at the same moment."""
 
 
 class _OnRedis:
     """A client and the rule that what is written expires with the results."""
 
-    def __init__(self, client: Any, expires: float | None) -> None:
+    def __init__(self, client: Any, expires: float | None, tell: Tell) -> None:
         self._client = client
+        self._tell = tell
         self._expires = int(expires) if expires else None
 
     def _expire(self, pipe: Any, *keys: str) -> None:
@@ -35,8 +39,22 @@ if redis.call('exists', KEYS[1]) == 1 then
     redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
     if tonumber(ARGV[3]) > 0 then redis.call('expire', KEYS[1], ARGV[3]) end
 end
+redis.call('publish', KEYS[1], ARGV[4])
+if ARGV[5] ~= '' then redis.call('publish', ARGV[5], ARGV[4]) end
+"""
+_REVOKE: Final = """
+redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
+if tonumber(ARGV[3]) > 0 then redis.call('expire', KEYS[1], ARGV[3]) end
+redis.call('publish', KEYS[1], ARGV[4])
+local waiter = redis.call('hget', KEYS[1], ARGV[5])
+if waiter then redis.call('publish', waiter, ARGV[4]) end
 """
 # A task may be forgotten between its result and the end of its body; nothing must bring its record back.
+
+
+def _keys_of(task_id: str) -> tuple[str, ...]:
+    """Every key that belongs to one task; all go when it is forgotten."""
+    return (task_id, start_time_key(task_id))
 
 
 class RedisTaskRecords(_OnRedis):
@@ -44,24 +62,27 @@ class RedisTaskRecords(_OnRedis):
 
     keeps_history = True
 
-    def sent(self, task_id: str, *, name: str, queue: str, run: str) -> None:
+    def sent(self, task_id: str, *, name: str, queue: str, run: str, waiter: str = "") -> None:
         fields = {_wire.FIELD_NAME: name, _wire.FIELD_RUN: run, _wire.FIELD_SENT: time.time()}
-        self._write_hash(task_id, {**fields, _wire.FIELD_QUEUE: queue} if queue else fields)
+        optional = {_wire.FIELD_QUEUE: queue, _wire.FIELD_WAITER: waiter}
+        fields.update((field, value) for field, value in optional.items() if value)
+        self._tell([_hset(task_id, fields), *self._expiry(task_id)])
 
-    def started(self, task_id: str, *, name: str, run: str) -> None:
-        key = start_time_key(task_id)
-        with self._client.pipeline() as pipe:
-            pipe.hset(task_id, mapping={_wire.FIELD_NAME: name, _wire.FIELD_RUN: run})
-            pipe.hincrby(task_id, _wire.FIELD_ATTEMPT, 1)
-            pipe.hdel(task_id, _wire.FIELD_POST_RUN)
-            pipe.set(key, time.time(), nx=True)
-            self._expire(pipe, task_id, key)
-            pipe.execute()
+    def started(self, task_id: str, *, name: str, run: str, is_first: bool = False) -> None:
+        fields = {_wire.FIELD_NAME: name, _wire.FIELD_RUN: run}
+        start = ["SET", start_time_key(task_id), time.time(), "NX", *(("EX", self._expires) if self._expires else ())]
+        if is_first:
+            attempt = [_hset(task_id, {**fields, _wire.FIELD_ATTEMPT: 1})]
+        else:
+            counted = ("HINCRBY", task_id, _wire.FIELD_ATTEMPT, 1)
+            attempt = [_hset(task_id, fields), counted, ("HDEL", task_id, _wire.FIELD_POST_RUN)]
+        # Whoever sent the task has said already when its record expires.
+        self._tell([*attempt, (*start,), *([] if is_first else self._expiry(task_id))])
 
-    def done(self, task_id: str, *, leaves_no_result: bool = False) -> None:
+    def done(self, task_id: str, *, leaves_no_result: bool = False, waiter: str = "") -> None:
         marks = [_wire.FIELD_POST_RUN, *([_wire.FIELD_NO_RESULT] if leaves_no_result else [])]
-        for mark in marks:
-            self._client.eval(_MARK_IF_KNOWN, 1, task_id, mark, _wire.POST_RUN_MARK, self._expires or 0)
+        known = (_wire.POST_RUN_MARK, self._expires or 0, f"{_wire.LOOK_AT}{task_id}", waiter)
+        self._tell([("EVAL", _MARK_IF_KNOWN, 1, task_id, mark, *known) for mark in reversed(marks)])
 
     def field(self, task_id: str, name: str) -> str:
         return _text(self._client.hget(task_id, name))
@@ -80,26 +101,27 @@ class RedisTaskRecords(_OnRedis):
         value = self._client.get(start_time_key(task_id))
         return float(value) if value else None
 
-    def forget(self, task_ids: Sequence[str]) -> None:
+    def forget(self, task_ids: Sequence[str], *, also: Sequence[Any] = ()) -> None:
         if not task_ids:
             return
         owned = self.fields(task_ids, (*_wire.FIELDS_OWNED.values(), _wire.FIELD_RUN))
         with self._client.pipeline() as pipe:
+            pipe.unlink(*(key for task_id in task_ids for key in _keys_of(task_id)), *also)
             for task_id, record in zip(task_ids, owned, strict=True):
-                pipe.delete(task_id, start_time_key(task_id))
                 pipe.lrem(reports_key(record.get(_wire.FIELD_RUN, "")), 0, task_id)
                 for field in _wire.FIELDS_OWNED.values() & record.keys():
                     index, *keys = json.loads(record[field])
-                    pipe.delete(*keys)
+                    pipe.unlink(*keys)
                     pipe.srem(index, *keys)
             pipe.zrem(_wire.REVOKED, *task_ids)
             pipe.execute()
 
-    def _write_hash(self, key: str, fields: Mapping[str, Any]) -> None:
-        with self._client.pipeline() as pipe:
-            pipe.hset(key, mapping=fields)
-            self._expire(pipe, key)
-            pipe.execute()
+    def _expiry(self, key: str) -> list[tuple[Any, ...]]:
+        return [("EXPIRE", key, self._expires)] if self._expires else []
+
+
+def _hset(key: str, fields: Mapping[str, Any]) -> tuple[Any, ...]:
+    return "HSET", key, *(part for field in fields.items() for part in field)
 
 
 _CLAIM: Final = 60
@@ -197,9 +219,9 @@ class RedisClusterRecords(_OnRedis):
         now, horizon = time.time(), self._horizon()
         with self._client.pipeline() as pipe:
             for task_id in task_ids:
-                pipe.hset(task_id, _wire.FIELD_REVOKED, now)
+                known = (self._expires or 0, f"{_wire.LOOK_AT}{task_id}", _wire.FIELD_WAITER)
+                pipe.eval(_REVOKE, 1, task_id, _wire.FIELD_REVOKED, now, *known)
                 pipe.zadd(_wire.REVOKED, {task_id: horizon})
-                self._expire(pipe, task_id)
             self._trim(pipe, _wire.REVOKED)
             pipe.execute()
 

@@ -7,13 +7,14 @@ for failures; :func:`convert_to_serializable` for events. Nothing here knows Cel
 from firexkit._serialization.classes import allow, allow_annotated, allow_signature
 from firexkit._serialization.decoding import decode, decode_exception
 from firexkit._serialization.encoding import MAX_DEPTH, encode, encode_exception
-from firexkit._serialization.errors import Json, WireError
+from firexkit._serialization.errors import Json, LostValueError, WireError
 from firexkit._serialization.exceptions import RemoteError
 from firexkit._serialization.readable import convert_to_serializable, describe_with, is_jsonable
 
 __all__ = [
     "MAX_DEPTH",
     "Json",
+    "LostValueError",
     "RemoteError",
     "WireError",
     "allow",

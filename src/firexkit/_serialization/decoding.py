@@ -10,6 +10,7 @@ from firexkit._serialization.classes import find_allowed
 from firexkit._serialization.encoding import MAX_DEPTH
 from firexkit._serialization.errors import Json, WireError
 from firexkit._serialization.exceptions import find_exception_class, make, stand_in
+from firexkit._serialization.large import LargeValue, Read, from_told, late
 from firexkit._serialization.objects import Parts
 from firexkit._serialization.scalars import SCALARS
 from firexkit._serialization.text import safe_repr, shortened
@@ -20,16 +21,19 @@ _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 _ENVELOPE: Final = {_wire.ENVELOPE, _wire.VALUE}
 _UNREADABLE: Final = object()
 _SHOWN: Final = 200
+_LARGE_DEPTH: Final = 3
+"""One level for the entries of a bag, and one for each tag around."""
 
 
-def decode(data: Json) -> object:
+def decode(data: Json, read: Read | None = None) -> Any:
     """The value that :func:`~firexkit._serialization.encode` made this JSON of.
 
     Args:
         data: what a JSON reader gave. Without an envelope it is the value already.
+        read: reads large values; without it, one is an error.
 
     Returns:
-        The value.
+        The value: a large one as a :class:`LargeValue`; a dict of such values, as a bag is, fetches them when read.
 
     Raises:
         WireError: a tag holds what it cannot mean, or names a class that is not allowed here.
@@ -43,10 +47,16 @@ def decode(data: Json) -> object:
             f"this value was written as version {_shown(data[_wire.ENVELOPE])} of the format, and version "
             f"{_wire.WIRE_VERSION} is read here; let both sides run the same release of firexkit"
         )
+    decoder = Decoder(read)
     try:
-        return Decoder().walk(data[_wire.VALUE], 1)
+        value = decoder.walk(data[_wire.VALUE], 1)
     except RecursionError as error:
         raise WireError("this value is nested too deeply for the rest of this stack") from error
+    if not decoder.met_large or type(value) is LargeValue:
+        return value
+    if type(value) is not dict:
+        raise WireError(f"a large value stands where none can: {_shown(data)}")
+    return late(value)
 
 
 def decode_exception(data: object) -> BaseException:
@@ -58,12 +68,18 @@ def decode_exception(data: object) -> BaseException:
 
 
 class Decoder:
-    """One walk over one encoded value; remembers the exceptions rebuilt so far, by number."""
+    """One walk over one encoded value; remembers the exceptions rebuilt so far, by number.
 
-    __slots__ = ("_rebuilt",)
+    Args:
+        read: reads large values.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_read", "_rebuilt", "met_large")
+
+    def __init__(self, read: Read | None = None) -> None:
         self._rebuilt: dict[int, BaseException] = {}
+        self._read = read
+        self.met_large = False
 
     def walk(self, node: Any, depth: int) -> Any:
         """The value of any node; ``depth`` counts as it did when the value was encoded."""
@@ -118,6 +134,13 @@ class Decoder:
         cls, kind = find_allowed(node[_wire.CLASS])
         state = self.fields(node[_wire.STATE], depth) if _wire.STATE in node else None
         return kind.together(cls, Parts(self.fields(node[_wire.VALUE], depth), state))
+
+    def large(self, node: _Node, depth: int) -> LargeValue:
+        """A value that is stored on its own: an argument, or an entry of a bag."""
+        if self._read is None or depth > _LARGE_DEPTH:
+            raise WireError(f"a large value stands where none can: {_shown(node)}")
+        self.met_large = True
+        return from_told(node[_wire.VALUE], self._read)
 
     # ── exceptions ───────────────────────────────────────────────────────────────────────
     def exception(self, told: Any, depth: int) -> BaseException:
@@ -184,4 +207,5 @@ _READERS: Final[dict[str, Callable[[Decoder, _Node, int], Any]]] = {
     _wire.TAG_OBJECT: Decoder.object_,
     _wire.TAG_EXCEPTION: lambda decoder, node, depth: decoder.exception(node[_wire.VALUE], depth),
     _wire.TAG_AGAIN: Decoder.again,
+    _wire.TAG_LARGE: Decoder.large,
 }

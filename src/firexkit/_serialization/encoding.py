@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from firexkit import _wire
 from firexkit._serialization.classes import allowed_kind, class_key
 from firexkit._serialization.errors import Json, Refused, WireError
+from firexkit._serialization.large import LargeValue, told
 from firexkit._serialization.objects import Kind, kind_for
 from firexkit._serialization.scalars import SCALARS, Scalar
 from firexkit._serialization.telling import Telling
@@ -178,6 +179,10 @@ class Encoder:
             self._telling = Telling(self.walk)
         return self._telling.tell(error, depth)
 
+    def large(self, value: LargeValue, depth: int) -> Json:
+        """A large value that is stored already: only where; the value itself if somebody may have changed it."""
+        return self.walk(value.get(), depth) if value.may_have_changed else self.tag(_wire.TAG_LARGE, told(value))
+
     def own_json(self, value: Any, depth: int) -> Json:
         """What the value says about itself, as kombu would ask it."""
         return self.walk(value.__json__(), depth)
@@ -229,7 +234,10 @@ def _needs_allowing(value: object) -> bool:
     return kind_for(type(value)) is not None
 
 
-_SCALARS: Final[dict[type, _Method]] = {row.kind: _scalar(row) for row in SCALARS} | {int: _integer}
+_SCALARS: Final[dict[type, _Method]] = {row.kind: _scalar(row) for row in SCALARS} | {
+    int: _integer,
+    LargeValue: Encoder.large,
+}
 _CONTAINERS: Final[dict[type, _Method]] = {
     list: Encoder.list_,
     dict: Encoder.dict_,

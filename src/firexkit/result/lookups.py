@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from celery import current_app
+from celery.states import FAILURE, SUCCESS
 
 from firexkit import _wire
 from firexkit._celery.patience import patiently
@@ -72,7 +73,15 @@ def get_task_postrun_info(result: Any) -> str | bool:
     records = records_behind(result)
     if not records.tasks.keeps_history:
         return True
-    return patiently(records.tasks.field, id_of(result), _wire.FIELD_POST_RUN)
+    if mark := patiently(records.tasks.field, id_of(result), _wire.FIELD_POST_RUN):
+        return mark
+    # Whoever stored one of these did so when the body had ended.
+    state = patiently(lambda: _handle(result).state)
+    return _wire.POST_RUN_MARK if state in (SUCCESS, FAILURE) else ""
+
+
+def _handle(result: Any) -> Any:
+    return result if hasattr(result, "state") else AsyncResult(id_of(result))
 
 
 def get_result_logging_name(result: Any, name: str | None = None) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Final
 
-from celery.states import FAILURE, PENDING, REVOKED
+from celery.result import AsyncResult
+from celery.states import FAILURE, PENDING, READY_STATES, REVOKED
 
 from firexkit import _wire
 from firexkit._celery.patience import patiently
+from firexkit._celery.states import refresh
 from firexkit.result.lookups import (
     get_result_id,
     get_result_logging_name,
@@ -77,11 +79,13 @@ def find_all_unsuccessful(result: Any, ignore_non_ready: bool = False, depth: in
         Logging names by task id.
     """
     unsuccessful = {}
-    state, name = state_of(result), get_result_logging_name(result)
-    logger.debug("%s%s: %s", "  " * depth, name, state)
+    state = state_of(result)
+    logger.debug("%s%s: %s", "  " * depth, result.id, state)
     if state in (FAILURE, REVOKED) or not (ignore_non_ready or is_result_ready(result)):
-        unsuccessful[result.id] = name
-    for child in result.children or ():
+        unsuccessful[result.id] = get_result_logging_name(result)
+    children = list(result.children or ())
+    _read_together(children)
+    for child in children:
         unsuccessful.update(find_all_unsuccessful(child, ignore_non_ready, depth + 1))
     return unsuccessful
 
@@ -93,7 +97,9 @@ def find_unsuccessful_in_chain(result: Any) -> dict[str, list[Any]]:
         Lists of results in chain order under ``failed``, ``revoked`` and ``not_run``; empty ones are absent.
     """
     by_fate: dict[str, list[Any]] = {}
-    for member in [result, *parents_of(result)][::-1]:
+    members = [result, *parents_of(result)][::-1]
+    _read_together(members)
+    for member in members:
         fate = _fate(member, broken_before=bool(by_fate.keys() - {_SUCCEEDED}))
         by_fate.setdefault(fate, []).append(member)
     found = create_unsuccessful_result(by_fate.get("failed"), by_fate.get("not_run"))
@@ -109,7 +115,7 @@ def _fate(member: Any, *, broken_before: bool) -> str:
     if state == FAILURE:
         # Celery marks what comes after a failure as failed too, though nobody ever sent it.
         return "not_run" if broken_before and not _ever_sent(member, state) else "failed"
-    return _SUCCEEDED if is_result_ready(member) else "not_run"
+    return _SUCCEEDED if state in READY_STATES else "not_run"
 
 
 def _ever_sent(member: Any, state: str) -> bool:
@@ -128,6 +134,9 @@ def create_unsuccessful_result(failures: Any, did_not_run: Any) -> dict[str, Any
 
 # ── everything below a node ───────────────────────────────────────────────────────────────
 
+_READ_TOGETHER: Final = 200
+"""Results read in one round trip; they come with their values, and all of those at once could be too much."""
+
 
 def get_all_children(
     node: Any, timeout: float | None = 180, skip_subtree_nodes: Iterable[Any] | None = None
@@ -140,15 +149,37 @@ def get_all_children(
         skip_subtree_nodes: ids or results to leave out, with all below them.
     """
     skipped = {get_result_id(skipped) for skipped in skip_subtree_nodes or ()}
+    for level in levels_below([node], lambda _: skipped, timeout=timeout):
+        yield from level
+
+
+def levels_below(
+    heads: Iterable[Any], skipped: Callable[[list[Any]], Container[str]], *, timeout: float | None = 180
+) -> Iterator[list[Any]]:
+    """Iterate over the trees below some nodes, level by level, these nodes first.
+
+    Args:
+        heads: the roots of the trees.
+        skipped: asked for each level: a container of the ids to leave out, with all below them.
+        timeout: seconds to wait, in all, for nodes that still run.
+    """
     deadline = None if timeout is None else monotonic() + timeout
-    waiting = [node]
-    while waiting:
-        current = waiting.pop(0)
-        if current.id in skipped:
-            continue
-        yield current
-        _wait_for_children_of(current, deadline)
-        waiting.extend(current.children or ())
+    level = list(heads)
+    while level:
+        left_out = skipped(level)
+        level = [node for node in level if node.id not in left_out]
+        yield level
+        _read_together(level)
+        for node in level:
+            _wait_for_children_of(node, deadline)
+        level = [child for node in level for child in node.children or ()]
+
+
+def _read_together(level: list[Any]) -> None:
+    # Results that know their state in a way of their own are asked one by one, by whoever wants to know.
+    own = [node for node in level if isinstance(node, AsyncResult) and type(node).state is AsyncResult.state]
+    for start in range(0, len(own), _READ_TOGETHER):
+        refresh(own[start : start + _READ_TOGETHER])
 
 
 def _wait_for_children_of(node: Any, deadline: float | None) -> None:

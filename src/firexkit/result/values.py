@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from firexkit._celery.messages import bag_of
+from firexkit._serialization.large import entries_of, fetched
 from firexkit._wire import DYNAMIC_RETURN, RETURN_KEYS_KEY
 from firexkit.result.lookups import get_result_logging_name
 from firexkit.result.tree import parents_of
@@ -70,6 +72,10 @@ def get_results(
     for member, next_member in zip(members, [*members[1:], None], strict=False):
         merged.update(_gathered(member, next_member, inputs=not return_keys_only, children=merge_children_results))
     keys = (return_keys,) if isinstance(return_keys, str) else tuple(return_keys or ())
+    if not keys or DYNAMIC_RETURN in keys:
+        merged = fetched(merged)
+    else:
+        merged = fetched({key: merged[key] for key in keys if key in merged})
     return results2tuple(merged, keys) if keys and keys != (DYNAMIC_RETURN,) else merged
 
 
@@ -98,8 +104,8 @@ def _gathered(node: Any, next_member: Any, *, inputs: bool, children: bool) -> d
 
 
 def _bag_of(node: Any) -> Mapping[str, Any]:
-    value = getattr(node, "result", None) if node.successful() else None
-    return value if isinstance(value, Mapping) else {}
+    """What a task returned as it is kept: its large values are fetched when it is known which of them are wanted."""
+    return dict(entries_of(bag_of(node) or {})) if node.successful() else {}
 
 
 def _children_of(node: Any) -> Iterable[Any]:

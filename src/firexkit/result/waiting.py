@@ -6,13 +6,17 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import inf
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 from firexkit import _wire
+from firexkit._announce import is_heard
+from firexkit._celery import outbox
+from firexkit._celery.lending import lent_slot
 from firexkit.result.errors import ChainInterruptedException, ChainRevokedException, MultipleFailuresException
+from firexkit.result.hearing import Hearing
 from firexkit.result.lookups import body_runs, get_task_postrun_info, get_tasks_names_from_results
-from firexkit.result.watch import Patience, WaitLoopCallBack, Watch, growing_pauses
+from firexkit.result.watch import Patience, WaitLoopCallBack, Watch
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -24,7 +28,9 @@ def _telling(caller_task: Any) -> Iterator[Callable[[], None]]:
 
     def blocked() -> None:
         nonlocal told
-        told = caller_task is not None and not caller_task.request.called_directly
+        if told:
+            return
+        told = caller_task is not None and not caller_task.request.called_directly and is_heard(caller_task)
         if told:
             caller_task.send_event(_wire.EVENT_BLOCKED)
 
@@ -79,8 +85,7 @@ def wait_on_async_results(
     patience = Patience(max_wait, sleep_between_iterations, check_task_worker_frequency, fail_on_worker_failures)
     with _telling(caller_task) as blocked:
         watch = Watch(awaited, patience, callbacks, blocked)
-        for _settled in watch.settled():
-            pass
+        watch.settle()
     _raise_failures(watch.failures)
 
 
@@ -161,6 +166,41 @@ def wait_for_any_results(
             yield result
 
 
+class Window:
+    """Results under way, never more than a number of them.
+
+    Args:
+        size: how many.
+        raises: raise for a result that failed; for one that was revoked that is always so.
+    """
+
+    def __init__(self, size: int, *, raises: bool) -> None:
+        self._size = size
+        self._raises = raises
+        self._watch = Watch((), Patience())
+        self._settled = self._watch.settled()
+
+    def add(self, result: Any) -> None:
+        """One more is under way."""
+        self._watch.add(result)
+
+    def make_room(self) -> None:
+        """Wait until there is room for one more.
+
+        Raises:
+            ChainInterruptedException: a chain failed.
+            ChainRevokedException: a member of a chain was revoked.
+        """
+        while self._watch.pending >= self._size:
+            _, error = next(self._settled)
+            if error is not None and (self._raises or isinstance(error, ChainRevokedException)):
+                raise error
+
+    def close(self) -> None:
+        """Look at them no more."""
+        self._watch.stop()
+
+
 def wait_for_running_tasks_from_results(
     results: Any, max_wait: float | None = 120, sleep_between_iterations: float = 0.05
 ) -> None:
@@ -171,11 +211,24 @@ def wait_for_running_tasks_from_results(
         max_wait: seconds after which to go on with a log line; None for ever.
         sleep_between_iterations: seconds between two looks at first; pauses grow by 1 %.
     """
-    running = [result for result in _as_list(results) if body_runs(result)]
+    outbox.dispatched()
+    hearing = Hearing(sleep_between_iterations)
+    running = dict(enumerate(_as_list(results)))
     deadline = inf if max_wait is None else monotonic() + max_wait
-    pauses = growing_pauses(sleep_between_iterations)
-    while running and monotonic() < deadline:
-        sleep(min(next(pauses), max(0.0, deadline - monotonic())))
-        running = [result for result in running if not get_task_postrun_info(result)]
+    try:
+        for index, result in running.items():
+            hearing.add(index, result, must_look=True)
+        for index in hearing.due():
+            if not body_runs(running[index]):
+                del running[index]
+                hearing.remove(index)
+        while running and monotonic() < deadline:
+            with lent_slot():
+                hearing.wait(max(0.0, deadline - monotonic()))
+            for index in [index for index in hearing.due() if get_task_postrun_info(running[index])]:
+                del running[index]
+                hearing.remove(index)
+    finally:
+        hearing.stop()
     if running:
-        logger.error("Still running after %s s: %s", max_wait, get_tasks_names_from_results(running))
+        logger.error("Still running after %s s: %s", max_wait, get_tasks_names_from_results(running.values()))

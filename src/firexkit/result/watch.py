@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from math import inf
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any, NamedTuple
 
-from celery.states import FAILURE, PENDING, READY_STATES, REVOKED
+from celery.states import REVOKED
 
-from firexkit import _wire
-from firexkit._celery.states import refresh
-from firexkit.result.errors import (
-    ChainException,
-    ChainInterruptedByZombieTaskException,
-    ChainInterruptedException,
-    ChainRevokedException,
-    ChainRevokedPreRunException,
-    WaitOnChainTimeoutError,
-)
+from firexkit._celery import outbox
+from firexkit._celery.lending import lent_slot
+from firexkit.result.errors import ChainInterruptedByZombieTaskException, WaitOnChainTimeoutError
+from firexkit.result.hearing import Hearing
+from firexkit.result.judgement import Facts, error_of, named
 from firexkit.result.liveness import zombies_among
-from firexkit.result.lookups import (
-    body_runs,
-    get_task_name_from_result,
-    get_tasks_names_from_results,
-    id_of,
-    records_of_many,
-)
-from firexkit.result.tree import parents_of
-from firexkit.revoke import RevokedRequests
+from firexkit.result.lookups import body_runs, get_tasks_names_from_results, id_of
 
-_GROWTH = 1.01
-_LONGEST_PAUSE = 300
-"""How many times the first pause a pause may become."""
 _STORING_PATIENCE = 2
 """Seconds that earlier members of a chain may take to store what they returned, once the last has ended."""
+_SOON = 0.01
+"""Seconds that a wait may take without lending the task's slot."""
 _BODY_PATIENCE = 300
 """Seconds that a revoked task's body may take to end."""
 
@@ -70,7 +57,7 @@ class Watch:
         results: what to wait for.
         patience: how long, how often.
         callbacks: what to do meanwhile.
-        on_block: called once, when not everything has settled at the first look.
+        on_block: called when not everything has settled at a look, again after each result that has.
     """
 
     def __init__(
@@ -80,63 +67,143 @@ class Watch:
         callbacks: Iterable[WaitLoopCallBack] = (),
         on_block: Callable[[], None] = _nothing,
     ) -> None:
-        self._pending = dict(enumerate(results))
+        self._pending: dict[int, Any] = {}
+        self._added = 0
         self._patience = patience
-        self._callbacks = _Callbacks(callbacks)
+        self._callbacks = _Callbacks(callbacks, patience.sleep_between_iterations)
         self._workers = _WorkerChecks(patience)
         self._bodies = _RevokedBodies()
         self._ended: dict[int, float] = {}
         self._on_block = on_block
         self._deadline = inf if patience.max_wait is None else monotonic() + patience.max_wait
         self._failures: dict[int, Exception] = {}
+        self._hearing = Hearing(patience.sleep_between_iterations)
+        self._lent: AbstractContextManager[None] | None = None
+        for result in results:
+            self.add(result)
 
     @property
     def failures(self) -> list[Exception]:
         """The errors told so far, in the order of the results."""
         return [self._failures[index] for index in sorted(self._failures)]
 
-    def settled(self) -> Iterator[tuple[Any, Exception | None]]:
-        """Each result once it settled, with its error.
+    @property
+    def pending(self) -> int:
+        """How many results have not settled."""
+        return len(self._pending)
+
+    def add(self, result: Any) -> None:
+        """Wait for this one, too."""
+        must_look = self._patience.max_wait is not None and self._patience.max_wait <= 0
+        self._pending[self._added] = result
+        self._hearing.add(self._added, result, must_look=must_look)
+        self._added += 1
+
+    def stop(self) -> None:
+        """Hear of nothing more; a watch that waited to its end has stopped."""
+        self._hearing.stop()
+
+    def settle(self) -> None:
+        """Wait until all results have settled.
 
         Raises:
             WaitOnChainTimeoutError: the time is up; ``failures`` tells what had failed by then.
         """
-        pauses = growing_pauses(self._patience.sleep_between_iterations)
-        blocked = False
-        while self._pending:
-            for index, (result, error) in self._settled_now().items():
-                del self._pending[index]
-                if error is not None:
-                    self._failures[index] = error
-                yield result, error
-            if self._pending:
-                if not blocked:
-                    self._on_block()
-                    blocked = True
-                self._give_up_when_late()
-                self._callbacks.run_due()
-                sleep(min(next(pauses), max(0.0, self._deadline - monotonic())))
+        for _round in self._rounds():
+            pass
+
+    def settled(self) -> Iterator[tuple[Any, Exception | None]]:
+        """Each result once it settled, with its error; results may be added meanwhile.
+
+        Raises:
+            WaitOnChainTimeoutError: the time is up; ``failures`` tells what had failed by then.
+        """
+        for together in self._rounds():
+            self._take_back()  # the caller works with each
+            yield from together
+
+    def _rounds(self) -> Iterator[Collection[tuple[Any, Exception | None]]]:
+        blocks = 0
+        try:
+            while self._pending:
+                if settled := self._settled_now():
+                    blocks = 0
+                    yield self._removed(settled)
+                if self._pending and not self._hearing.has_news():
+                    self._block(is_first=blocks == 0)
+                    blocks += 1
+        finally:
+            self._take_back()
+            self._hearing.stop()
+
+    def _removed(self, settled: Mapping[int, tuple[Any, Exception | None]]) -> list[tuple[Any, Exception | None]]:
+        for index, (_, error) in settled.items():
+            del self._pending[index]
+            self._hearing.remove(index)
+            if error is not None:
+                self._failures[index] = error
+        return [*settled.values()]
+
+    def _block(self, *, is_first: bool) -> None:
+        """Wait until something may have changed. A wait that is not over at once lends the task's slot to others."""
+        if is_first:
+            self._on_block()
+        self._give_up_when_late()
+        self._callbacks.run_due()
+        outbox.dispatched()
+        if is_first:
+            self._hearing.confirm()
+            self._hearing.wait(min(_SOON, self._time_to_spare()))
+            return
+        self._lend()
+        self._hearing.wait(self._time_to_spare())
+
+    def _lend(self) -> None:
+        if self._lent is None:
+            self._lent = lent_slot()
+            self._lent.__enter__()
+
+    def _take_back(self) -> None:
+        lent, self._lent = self._lent, None
+        if lent is not None:
+            lent.__exit__(None, None, None)
+
+    def _time_to_spare(self) -> float:
+        """Seconds until something is to be done whatever happens."""
+        return max(0.0, min(self._deadline, self._callbacks.due, self._workers.due) - monotonic())
 
     def _settled_now(self) -> dict[int, tuple[Any, Exception | None]]:
-        facts = _Facts(self._pending.values())
-        settled: dict[int, tuple[Any, Exception | None]] = {}
-        for index, result in self._pending.items():
-            blamed = facts.first_to_blame(result)
-            if blamed is None and facts.has_ended(result) and self._is_chain_stored(index, result, facts):
-                settled[index] = (result, None)
-            elif blamed is not None and not self._bodies.still_run(blamed, facts.states[id_of(blamed)]):
-                settled[index] = (result, _error_of(blamed, facts.states[id_of(blamed)]))
+        due = {index: self._pending[index] for index in self._hearing.due() if index in self._pending}
+        settled = self._judged(due)
+        self._hearing.hold({*due} - {*settled}, {index for index in due if index in self._ended})
         remaining = {index: result for index, result in self._pending.items() if index not in settled}
         for index, error in self._workers.zombies(remaining, self._deadline - monotonic()).items():
             settled[index] = (self._pending[index], error)
         return settled
 
-    def _is_chain_stored(self, index: int, result: Any, facts: _Facts) -> bool:
+    def _judged(self, due: Mapping[int, Any]) -> dict[int, tuple[Any, Exception | None]]:
+        facts = Facts(due.values(), self._hearing.stores_in_order)
+        settled: dict[int, tuple[Any, Exception | None]] = {}
+        for index, result in due.items():
+            blamed = facts.first_to_blame(result)
+            if blamed is None and facts.has_ended(result) and self._is_chain_stored(index, result, facts):
+                settled[index] = (result, None)
+            elif blamed is not None and not self._body_runs(index, blamed, facts.states[id_of(blamed)]):
+                settled[index] = (result, error_of(blamed, facts.states[id_of(blamed)]))
+        return settled
+
+    def _is_chain_stored(self, index: int, result: Any, facts: Facts) -> bool:
         """Whether all of a chain can be read: Celery starts the next member before it stores the result of one."""
-        if all(facts.has_ended(parent) for parent in parents_of(result)):
+        if facts.is_whole(result):
             return True
         patience_ends = self._ended.setdefault(index, monotonic()) + _STORING_PATIENCE
         return monotonic() >= min(patience_ends, self._deadline)
+
+    def _body_runs(self, index: int, member: Any, state: str) -> bool:
+        if not self._bodies.still_run(member, state):
+            return False
+        self._ended.setdefault(index, monotonic())
+        return True
 
     def _give_up_when_late(self) -> None:
         if monotonic() < self._deadline:
@@ -149,24 +216,22 @@ class Watch:
         raise error
 
 
-def growing_pauses(first: float) -> Iterator[float]:
-    """Pauses in seconds, each 1 % longer than the one before, up to 300 times the first."""
-    pause = first
-    while True:
-        yield pause
-        pause = min(pause * _GROWTH, first * _LONGEST_PAUSE)
-
-
 class _Callbacks:
     """Callbacks with their timers."""
 
-    def __init__(self, callbacks: Iterable[WaitLoopCallBack]) -> None:
-        self._callbacks = tuple(callbacks)
+    def __init__(self, callbacks: Iterable[WaitLoopCallBack], interval: float) -> None:
+        self._callbacks = tuple(one._replace(frequency=max(one.frequency, interval)) for one in callbacks)
         self._last_run = dict.fromkeys((callback.func for callback in self._callbacks), monotonic())
 
+    @property
+    def due(self) -> float:
+        """When the next one is to run."""
+        return min((self._last_run[one.func] + one.frequency for one in self._callbacks), default=inf)
+
     def run_due(self) -> None:
+        """Run those whose time has come."""
         for callback in self._callbacks:
-            if monotonic() - self._last_run[callback.func] > callback.frequency:
+            if monotonic() - self._last_run[callback.func] >= callback.frequency:
                 callback.func(**callback.kwargs)
                 self._last_run[callback.func] = monotonic()
 
@@ -180,9 +245,14 @@ class _WorkerChecks:
         self._last_check = monotonic()
         self._misses: dict[int, int] = {}
 
+    @property
+    def due(self) -> float:
+        """When to ask next."""
+        return self._last_check + self._patience.check_task_worker_frequency if self._enabled else inf
+
     def zombies(self, pending: Mapping[int, Any], time_left: float) -> dict[int, Exception]:
         """Errors for tasks that were found dead often enough, by index."""
-        if not self._enabled or monotonic() - self._last_check <= self._patience.check_task_worker_frequency:
+        if monotonic() < self.due:
             return {}
         dead = {id_of(result) for result in zombies_among(pending.values(), patience=min(time_left, 60))}
         self._last_check = monotonic()
@@ -190,7 +260,7 @@ class _WorkerChecks:
             index: self._misses.get(index, 0) + 1 for index, result in pending.items() if id_of(result) in dead
         }
         return {
-            index: _named(ChainInterruptedByZombieTaskException, pending[index])
+            index: named(ChainInterruptedByZombieTaskException, pending[index])
             for index, misses in self._misses.items()
             if misses >= self._patience.fail_on_worker_failures
         }
@@ -203,64 +273,7 @@ class _RevokedBodies:
         self._seen: dict[str, float] = {}
 
     def still_run(self, member: Any, state: str) -> bool:
+        """Whether the body of a member in that state has not ended, and may still be waited for."""
         if state != REVOKED or not body_runs(member):
             return False
         return monotonic() - self._seen.setdefault(id_of(member), monotonic()) < _BODY_PATIENCE
-
-
-# ── the judgement ─────────────────────────────────────────────────────────────────────────
-
-
-class _Facts:
-    """States of results and of the members of their chains, read together, and what follows from them."""
-
-    def __init__(self, results: Iterable[Any]) -> None:
-        members = {id_of(member): member for result in results for member in (result, *parents_of(result))}
-        self.states = refresh(list(members.values()))
-        pending = [member for member_id, member in members.items() if self.states[member_id] == PENDING]
-        fields = (_wire.FIELD_REVOKED, _wire.FIELD_ATTEMPT, _wire.FIELD_NO_RESULT)
-        self._known = records_of_many(pending, fields)
-
-    def has_ended(self, result: Any) -> bool:
-        """Whether a task will not change its state any more."""
-        return self.states[id_of(result)] in READY_STATES or self.leaves_no_result(result)
-
-    def leaves_no_result(self, result: Any) -> bool:
-        """Whether a task with ``ignore_result`` has succeeded: nothing more will ever be known of it."""
-        return _wire.FIELD_NO_RESULT in self._known.get(id_of(result), ())
-
-    def first_to_blame(self, result: Any) -> Any:
-        """The member that broke the chain of a result; Celery marks what follows a failure as failed, too."""
-        above = parents_of(result)
-        blamed = next((parent for parent in above if self._is_broken(parent)), None)
-        if blamed is None:
-            return result if self._is_broken(result) else None
-        for parent in above:
-            if self.states[id_of(blamed)] != FAILURE or self.states[id_of(parent)] != FAILURE:
-                break
-            blamed = parent
-        return blamed
-
-    def _is_broken(self, member: Any) -> bool:
-        state = self.states[id_of(member)]
-        return state in (FAILURE, REVOKED) or (state == PENDING and self._is_revoked_before_start(member))
-
-    def _is_revoked_before_start(self, member: Any) -> bool:
-        """Revoked and never started. The state wins over the list: what started will end in a state of its own."""
-        known = self._known[id_of(member)]
-        if _wire.FIELD_ATTEMPT in known:
-            return False
-        return _wire.FIELD_REVOKED in known or RevokedRequests.instance().is_revoked(member.id)
-
-
-def _error_of(member: Any, state: str) -> Exception:
-    if state == FAILURE:
-        cause = getattr(member, "result", None)  # a group has none
-        return ChainInterruptedException(
-            id_of(member), get_task_name_from_result(member), cause if isinstance(cause, Exception) else None
-        )
-    return _named(ChainRevokedException if state == REVOKED else ChainRevokedPreRunException, member)
-
-
-def _named(kind: Callable[[str, str], ChainException], member: Any) -> Exception:
-    return kind(id_of(member), get_task_name_from_result(member))

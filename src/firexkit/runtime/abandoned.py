@@ -18,10 +18,11 @@ from firexkit import _wire
 from firexkit._celery.unacked import HeldMessage, Unacked, held_by_others, unacked
 from firexkit._records import records_of
 from firexkit.app import FireX
+from firexkit.result import get_task_postrun_info
 
 logger: Final = logging.getLogger(__name__)
 
-FIELDS: Final = (_wire.FIELD_ATTEMPT, _wire.FIELD_POST_RUN)
+FIELDS: Final = (_wire.FIELD_ATTEMPT,)
 
 
 class Fate(Enum):
@@ -69,7 +70,8 @@ def settle(app: FireX, queues: Collection[str], worker: str) -> None:
 def _settle(app: FireX, messages: Unacked, held: HeldMessage, worker: str) -> None:
     (known,) = records_of(app.backend).tasks.fields([held.task_id], FIELDS)
     attempts = int(known.get(_wire.FIELD_ATTEMPT) or 0)
-    fate = fate_of(attempts, held.retries, ended=_wire.FIELD_POST_RUN in known)
+    ended = bool(get_task_postrun_info(app.AsyncResult(held.task_id)))
+    fate = fate_of(attempts, held.retries, ended=ended)
     logger.warning("%s was held by a worker that died: %s", held.task_id, fate.name)
     if fate is Fate.PUT_BACK:
         messages.put_back(held)

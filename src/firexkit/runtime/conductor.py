@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Final
 
 from firexkit._celery.hearing import Ear, Event
-from firexkit._celery.patience import OUTAGES
+from firexkit._celery.patience import outages
 from firexkit._celery.types import AsyncResult
 from firexkit._wire import RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.app import FireX
@@ -272,7 +272,7 @@ class Conductor:
             with suppress(OSError):  # on a disk that fails, what matters is told when the record is written
                 file.unlink(missing_ok=True)
         if self._submission.broker is not None and self._submission.own_worker and self._submission.queue is None:
-            with suppress(*OUTAGES):  # a broker that is gone has nothing of ours
+            with suppress(*outages()):  # a broker that is gone has nothing of ours
                 broker.clear_queue(self._app, self._queue)
 
     def _complete_record(self, ended: Outcome) -> None:

@@ -27,7 +27,7 @@ from firexkit.runtime.pages import begin_worker_log, write_pages
 from firexkit.runtime.processes import descendants
 
 FEWEST_SLOTS: Final = 8
-"""Parents that wait hold a slot each, so a few more slots than cores are needed even on a small machine."""
+"""Tasks mostly wait for the commands they run, so a few more slots than cores are needed even on a small machine."""
 MAIN_WORKER: Final = "mc"
 DEFAULT_QUEUE: Final = "celery"
 INTERRUPTED: Final = 128 + signal.SIGINT

@@ -3,7 +3,7 @@
 This is the face of the package; each name lives in the module it is imported from.
 """
 
-from firexkit._celery import chains, messages
+from firexkit._celery import chains, messages, outbox, storing
 from firexkit._faces import adopt
 from firexkit._functions import get_attr_unwrapped, parse_signature, undecorate, undecorate_func
 from firexkit._records import start_time_key as get_starttime_dbkey
@@ -30,6 +30,7 @@ from firexkit.task.flame import (
     flame_collapse,
     flame_collapse_formatter,
 )
+from firexkit.task.large_values import reader_of
 from firexkit.task.prerequisite import task_prerequisite
 from firexkit.task.run_records import (
     REDIS_DB_KEY_FOR_RESULTS_WITH_REPORTS,
@@ -98,5 +99,7 @@ __all__ = [
 
 adopt(__name__, globals(), __all__)
 chains.install()
-messages.install()
+messages.install(reader_of)
+outbox.install()
+storing.install()
 signals.connect()

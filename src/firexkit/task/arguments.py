@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
+from firexkit._serialization.large import LateDict, entries_of
 from firexkit._wire import ABOG_WRITTEN_TO, EVENT_INSTRUMENTATION, INSTRUMENTATION_STACK
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -26,9 +27,9 @@ class DictWillNotAllowWrites(dict[str, Any]):
 
     @classmethod
     def of(cls, entries: Mapping[str, Any], task: Any) -> DictWillNotAllowWrites:
-        """The entries of a mapping, whatever their names."""
-        view = cls(task)
-        dict.update(view, entries)
+        """The entries of a mapping, whatever their names; large values are fetched when they are read."""
+        view = _LateView(task) if isinstance(entries, LateDict) else cls(task)
+        dict.update(view, entries_of(entries))
         return view
 
     def _warn(self) -> None:
@@ -84,3 +85,7 @@ class DictWillNotAllowWrites(dict[str, Any]):
         """Put entries in."""
         self._warn()
         super().update(*args, **kwargs)
+
+
+class _LateView(LateDict, DictWillNotAllowWrites):
+    """As its bases: it fetches, and it warns."""

@@ -14,16 +14,16 @@ from celery.utils.threads import LocalStack
 from firexkit import _announce, _returns, _wire
 from firexkit._celery.types import AsyncResult, Signature, Task
 from firexkit._functions import parameters_of
+from firexkit._serialization.large import entries_of, late
 from firexkit.bag_of_goodies import BagOfGoodies
-from firexkit.task import cache, declaration, logfile, names, once, telling
+from firexkit.task import cache, declaration, logfile, names, once, run_records, telling
 from firexkit.task.arguments import DictWillNotAllowWrites
-from firexkit.task.children import Extracted, Keep, PendingChildStrategy, TaskEnqueueSpec, Wait
+from firexkit.task.children import Extracted, PendingChildStrategy, TaskEnqueueSpec, Wait
 from firexkit.task.errors import UidNotInjectedInAbog
 from firexkit.task.execution import Execution, TaskContext, execute
 from firexkit.task.flame import collapse_op, flame_entry, shown
 from firexkit.task.publishing import publication
 from firexkit.task.retrying import options_of_retry
-from firexkit.task.run_records import add_task_result_with_report_to_db
 from firexkit.task.signals import get_task_start_time, get_time_from_task_start
 
 
@@ -210,8 +210,9 @@ class FireXTask(Task):
         Args:
             extra_events: fields to add to the event that tells of the start.
         """
-        bound, defaults = self.bound_args, self.default_bound_args
-        if not self.request.called_directly:
+        execution = self.execution
+        bound, defaults = execution.bag.bound_arguments(), execution.bag.default_arguments()
+        if not execution.request.called_directly:
             telling.tell_start(self, extra_events)
         self.print_precall_header(bound, defaults)
 
@@ -290,7 +291,8 @@ class FireXTask(Task):
             kombu.exceptions.OperationalError: the broker can't be reached.
         """
         with publication(self, *args, **kwargs) as message:
-            return super(FireXTask, message.task).apply_async(message.args, message.kwargs, **message.options)
+            sent = super(FireXTask, message.task).apply_async(message.args, message.kwargs, **message.options)
+        return message.sent(sent)
 
     # ── arguments, while it runs ──────────────────────────────────────────────────────────
 
@@ -328,7 +330,7 @@ class FireXTask(Task):
     def abog(self) -> DictWillNotAllowWrites:
         """The bag with the defaults of parameters that nobody supplied; a new dict each time."""
         bag = self.execution.bag
-        return DictWillNotAllowWrites.of({**bag.get_bag(), **bag.default_arguments()}, self)
+        return DictWillNotAllowWrites.of(late({**dict(entries_of(bag.get_bag())), **bag.default_arguments()}), self)
 
     @property
     def uid(self) -> Any:
@@ -560,12 +562,11 @@ class FireXTask(Task):
             **kwargs: of ``firexkit.result.forget_chain_results``.
         """
         keep = (do_not_forget_report_nodes, do_not_forget_enqueue_once_nodes, do_not_forget_cache_enabled_tasks_results)
-        self.execution.children.forget(child_result, Keep(*keep), **kwargs)
+        self.execution.children.forget([child_result], *keep, **kwargs)
 
     def forget_specific_children_results(self, child_results: list[AsyncResult], **kwargs: Any) -> None:
         """Forget results for the explicitly provided child_results; keywords as for :meth:`forget_child_result`."""
-        for child_result in child_results:
-            self.forget_child_result(child_result, **kwargs)
+        self.execution.children.forget(child_results, **kwargs)
 
     def forget_enqueued_children_results(self, **kwargs: Any) -> None:
         """Forget results for the enqueued children of current task; keywords as for :meth:`forget_child_result`."""
@@ -613,7 +614,7 @@ class FireXTask(Task):
 
     def add_task_result_with_report_to_db(self) -> None:
         """Maintain a list in the backend of all executed tasks that will generate reports."""
-        add_task_result_with_report_to_db(self.app.backend, self.request.id)
+        run_records.add_task_result_with_report_to_db(self.app.backend, self.request.id)
 
     def start_time(self) -> float | None:
         """Unix time, in seconds, of this task's first start."""

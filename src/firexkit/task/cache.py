@@ -9,7 +9,9 @@ from typing import Any
 from celery.states import READY_STATES, SUCCESS
 
 from firexkit import _wire
+from firexkit._celery.messages import bag_of
 from firexkit._records import current_run, records_of
+from firexkit._serialization.large import entries_of, fetched
 from firexkit.result.values import get_task_results
 from firexkit.task.errors import CacheResultNotPopulatedYetInRedis, NotInCache
 
@@ -65,10 +67,10 @@ def _stored(task: Any, source: str) -> dict[str, Any]:
         if monotonic() > deadline:
             raise CacheResultNotPopulatedYetInRedis(f"{source} has stored no result in {_PATIENCE:g} s")
         sleep(_POLL)
-    bag = result.result
-    if state != SUCCESS or not isinstance(bag, dict):
+    bag = bag_of(result)
+    if state != SUCCESS or bag is None:
         raise NotInCache
-    return named_part(bag)
+    return fetched(named_part(dict(entries_of(bag))))
 
 
 def _may_come(task: Any, source: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -15,19 +15,16 @@ from firexkit._wire import NOT_INHERITED
 from firexkit.chain import InjectArgs, get_label, verify_chain_arguments
 from firexkit.result import (
     WaitOnChainTimeoutError,
-    forget_chain_results,
     get_results,
     wait_for_any_results,
     wait_for_running_tasks_from_results,
     wait_on_async_results_and_maybe_raise,
 )
+from firexkit.result.forgetting import forget_chains
 from firexkit.result.tree import parents_of
+from firexkit.result.waiting import Window
 from firexkit.revoke import revoke_result
-from firexkit.task.run_records import (
-    get_current_cache_enabled_uids,
-    get_current_enqueue_child_once_uids,
-    get_current_reports_uids,
-)
+from firexkit.task.run_records import Needed
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -63,16 +60,6 @@ class Wait(NamedTuple):
     forget: bool
     options: Mapping[str, Any]
 
-
-class Keep(NamedTuple):
-    """What forgetting leaves alone: what others still need."""
-
-    reports: bool
-    once: bool
-    cached: bool
-
-
-KEEP_ALL = Keep(reports=True, once=True, cached=True)
 
 _EXTRACTION_DEFAULTS: Final[dict[str, Any]] = {
     "return_keys": (),
@@ -160,7 +147,7 @@ class Children:
             extract_from_parents=extraction["extract_from_parents"],
         )
         if extraction["forget"] and result is not None:
-            self.forget(result)
+            self.forget([result])
         return results
 
     def enqueue_in_parallel(
@@ -170,14 +157,15 @@ class Children:
         if at_once < 1:
             raise ValueError(f"max_parallel_chains must be at least 1, not {at_once}")
         results: list[AsyncResult | None] = []
-        under_way: list[AsyncResult] = []
-        for chain in chains:
-            if len(under_way) >= at_once:
-                ended = next(wait_for_any_results(under_way, raise_exception_on_failure=bool(wait.raises)))
-                under_way.remove(ended)
-            logger.debug("Enqueuing %s", get_label(chain))
-            results.append(self._task.enqueue_child(chain, **options))
-            under_way.extend(result for result in results[-1:] if result is not None)
+        with closing(Window(at_once, raises=bool(wait.raises))) as under_way:
+            for chain in chains:
+                under_way.make_room()
+                if logger.isEnabledFor(logging.DEBUG):
+                    logger.debug("Enqueuing %s", get_label(chain))
+                result = self._task.enqueue_child(chain, **options)
+                results.append(result)
+                if result is not None:
+                    under_way.add(result)
         if wait.wanted or wait.raises:
             sent = [result for result in results if result is not None]
             self.wait_for(sent, raise_exception_on_failure=bool(wait.raises))
@@ -207,8 +195,7 @@ class Children:
         finally:
             self._unblocked(awaited)
             if forget:
-                for result in awaited:
-                    self.forget(result)
+                self.forget(awaited)
 
     def wait_for_any(self, *, pending_only: bool, **options: Any) -> Iterator[AsyncResult]:
         """Yield each child as it ends."""
@@ -223,10 +210,10 @@ class Children:
         strategy = self._task.pending_child_strategy
         try:
             yield
-            if strategy is PendingChildStrategy.Block:
+            if self._states and strategy is PendingChildStrategy.Block:
                 self._wait_quietly()
         finally:
-            if strategy is not PendingChildStrategy.Continue:
+            if self._states and strategy is not PendingChildStrategy.Continue:
                 self.revoke_nonready()
 
     def _wait_quietly(self) -> None:
@@ -259,13 +246,22 @@ class Children:
                 logger.exception("%s: child %s could not be revoked", self._task.name, child.id)
         wait_for_running_tasks_from_results(revoked)
 
-    def forget(self, result: AsyncResult, keep: Keep = KEEP_ALL, **options: Any) -> None:
-        """Drop the stored results of a child's chain and all below, but what others still need; stop tracking it."""
-        db = self._task.app.backend
-        skipped = {
-            *(get_current_enqueue_child_once_uids(db) if keep.once else ()),
-            *(get_current_cache_enabled_uids(db) if keep.cached else ()),
-        }
-        kept = get_current_reports_uids(db) if keep.reports else set()
-        forget_chain_results(result, skip_subtree_nodes=skipped, do_not_forget_nodes=kept, **options)
-        self._states.pop(result, None)
+    def forget(
+        self,
+        results: Iterable[AsyncResult],
+        do_not_forget_report_nodes: bool = True,
+        do_not_forget_enqueue_once_nodes: bool = True,
+        do_not_forget_cache_enabled_tasks_results: bool = True,
+        **options: Any,
+    ) -> None:
+        """Drop the stored results of children's chains and all below, but what others still need; untrack them."""
+        children = list(results)
+        needed = Needed(
+            self._task.app.backend,
+            reports=do_not_forget_report_nodes,
+            once=do_not_forget_enqueue_once_nodes,
+            cached=do_not_forget_cache_enabled_tasks_results,
+        )
+        forget_chains(children, needed.subtrees, needed.nodes, **options)
+        for child in children:
+            self._states.pop(child, None)

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import inspect
 import sys
+import threading
 from typing import Any
-
-from celery.utils.threads import LocalStack
 
 from firexkit import _returns
 from firexkit._celery.requests import accept_any_arguments
-from firexkit._functions import undecorate, undecorate_func
+from firexkit._functions import declared_by_decorator, undecorate, undecorate_func
 from firexkit._serialization import allow_signature
 from firexkit._wire import REPLACEMENT_TASK_NAME_POSTFIX
-from firexkit.chain import declared_by_decorator
 from firexkit.task.errors import IllegalTaskNameException
 from firexkit.task.flame import CONFIGS_ATTRIBUTE, configs_from_option
+
+
+class Executions(threading.local):
+    """The calls of one task that run in this thread, one within the other."""
+
+    top: Any = None
+    """The innermost; None when none runs."""
+
+    def __init__(self) -> None:
+        self._running: list[Any] = []
+
+    def push(self, execution: Any) -> None:
+        """A call begins."""
+        self._running.append(execution)
+        self.top = execution
+
+    def pop(self) -> None:
+        """The innermost call has ended."""
+        self._running.pop()
+        self.top = self._running[-1] if self._running else None
 
 
 def read(task: Any) -> None:
@@ -27,7 +45,7 @@ def read(task: Any) -> None:
     """
     _check_name(task)
     innermost = undecorate_func(task.run)
-    task.executions = LocalStack()
+    task.executions = Executions()
     task.sig = inspect.signature(task.run)
     task.undecorated = undecorate(task)
     task.return_keys = _return_keys(task)

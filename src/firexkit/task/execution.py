@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import Any, Final
 
 from celery.exceptions import Ignore, Reject, Retry
 
-from firexkit._celery.messages import JSON, carried, check_for_plain_task, header_of, received
-from firexkit._celery.requests import raised_by_machinery, request_for_direct_call
+from firexkit._celery import outbox
+from firexkit._celery.messages import (
+    JSON,
+    carried,
+    check_for_plain_task,
+    following_of,
+    header_of,
+    received,
+    travels_whole,
+)
+from firexkit._celery.requests import RequestForDirectCall, raised_by_machinery
 from firexkit._celery.types import AsyncResult
+from firexkit._celery.wakeup import being_told
+from firexkit._serialization.keeping import Known
+from firexkit._serialization.large import LateDict, entries_of, fetched
 from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.task import cache, logfile
 from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError
+from firexkit.task.large_values import keeper_for_result, reader_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -59,41 +72,70 @@ class Execution:
             raise RuntimeError(f"{self.task.name} has no arguments yet: it is not running")
         return self.context.bog
 
+    @cached_property
+    def known(self) -> Known:
+        """The large values that this call may send on as they came."""
+        return Known(str(self.request.id or ""))
+
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Run within what surrounds a call: its log, its children, the report of its failure."""
-        with logfile.attached(self.task), self.children.settled(), self._failure_reported():
-            return _to_store(self.task, self.task._process_arguments_and_run(*args, **kwargs))
+        with logfile.attached(self.task), self.children.settled():
+            try:
+                returned = self._to_store(self.task._process_arguments_and_run(*args, **kwargs))
+            except BaseException as error:
+                self._report(error)
+                raise
+        if self._is_traced:
+            outbox.last_words(self.task.backend)
+        return returned
+
+    @property
+    def _is_traced(self) -> bool:
+        """Whether a worker called, and stores what is returned."""
+        return not self.request.called_directly and not self.request.is_eager
 
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The call as one straight line."""
         self.context.bog = self._filled_bag(args, kwargs)
         self._convert(pre_task=True)
+        self._gather()
         self.task.pre_task_run()
+        outbox.dispatched()
         returned = self._returned()
         results = self._put_results(returned)
         self._convert(pre_task=False)
         self._tell(results)
         return self.bag.snapshot()
 
+    def _gather(self) -> None:
+        """Let what the kit tells now leave with what comes next: a state, or the first thing that is waited for."""
+        if self._is_traced and not outbox.is_open():
+            outbox.opened(self.task.backend)
+
     # ── the steps ─────────────────────────────────────────────────────────────────────────
 
     def _filled_bag(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> BagOfGoodies:
         depth = kwargs.get(CHAIN_DEPTH, 0)
-        return BagOfGoodies(
+        bag = BagOfGoodies(
             self.task.sig,
             args,
             kwargs,
             has_returns_from_previous_task=isinstance(depth, int) and depth > 0,
             injected=header_of(self.request, INJECTED_HEADER) or (),
         )
+        if isinstance(kept := bag.get_bag(), LateDict):
+            self.known.learn(dict(entries_of(kept)).values())
+        return bag
 
     def _convert(self, *, pre_task: bool) -> None:
         register = ConverterRegister.get_register(self.task.name)
         if register is None:
             return
+        outbox.dispatched()  # converters may take their time
         bag = self.bag.get_bag()
-        conversion = register.run(bag, pre_task=pre_task)
-        changes = {name: value for name, value in conversion.values.items() if bag.get(name, _ABSENT) is not value}
+        conversion, kept = register.run(bag, pre_task=pre_task), dict(entries_of(bag))
+        after = entries_of(conversion.values)
+        changes = {name: value for name, value in after if kept.get(name, _ABSENT) is not value}
         origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
         self.bag.update(changes, origins)
 
@@ -117,56 +159,62 @@ class Execution:
         """Call the hook with the results as converters left them; keys that converters added are none."""
         bag = self.bag.get_bag()
         results = {key: bag[key] for key in returned if key in bag} if isinstance(returned, dict) else returned
+        self._gather()
         extra = {} if self.cached_from is None else {"extra_events": {CACHED_RESULT_FROM: self.cached_from}}
         self.task.post_task_run(results, **extra)
 
-    @contextmanager
-    def _failure_reported(self) -> Iterator[None]:
-        try:
-            yield
-        except (Retry, Ignore, Reject) as control:
+    def _to_store(self, returned: Any) -> Any:
+        """What Celery gets: the bag, with its encoded form when somebody else will read it."""
+        task = self.task
+        if self.request.called_directly or not isinstance(returned, dict) or not _is_read(task):
+            return returned
+        if task.backend.serializer != JSON:
+            return fetched(returned)
+        following = following_of(task.request, task.app)
+        if travels_whole(task.request, following):
+            check_for_plain_task(whole := fetched(returned), following, task_name=task.name)
+            return carried(whole, None, task_name=task.name)
+        return carried(returned, partial(keeper_for_result, task, self.known), task_name=task.name)
+
+    def _report(self, error: BaseException) -> None:
+        """Tell how a call failed. A call for the end of the process is a failure, too, and is raised as one."""
+        if isinstance(error, Retry | Ignore | Reject):
             # These steer Celery; they are no failures.
-            logger.debug("%s: %s", self.task.name, type(control).__name__)
-            raise
-        except Exception as error:
+            logger.debug("%s: %s", self.task.name, type(error).__name__)
+        elif isinstance(error, Exception):
             self.task.handle_exception(error)
-            raise
-        except (SystemExit, KeyboardInterrupt, GeneratorExit) as exit_:
-            if self.request.called_directly or raised_by_machinery(exit_):
-                raise  # a revocation, or the worker's end
+        elif isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit) and not self._ends_process(error):
             # Celery would let the process end and store no state, and whoever waits would wait on.
-            failure = TaskExitError(f"{self.task.name} called for the end of its process: {exit_!r}")
-            self.task.handle_exception(failure.with_traceback(exit_.__traceback__), raise_exception=False)
+            failure = TaskExitError(f"{self.task.name} called for the end of its process: {error!r}")
+            self.task.handle_exception(failure.with_traceback(error.__traceback__), raise_exception=False)
             raise failure from None
+
+    def _ends_process(self, error: BaseException) -> bool:
+        """Whether it is a revocation, or the worker's end."""
+        return bool(self.request.called_directly) or raised_by_machinery(error)
 
 
 def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run one call of a task, made by a worker or by whoever calls the task as a function."""
-    is_direct = _is_direct(task)
-    with request_for_direct_call(task, args, kwargs) if is_direct else nullcontext():
-        if not is_direct:
-            args, kwargs = received(task.request, args, kwargs)
-        task.executions.push(Execution(task))
-        try:
+    if _is_direct(task):
+        with RequestForDirectCall(task, args, kwargs):
+            return _executed(task, args, kwargs)
+    return _executed(task, *received(task.request, args, kwargs, reader_of(task.app)))
+
+
+def _executed(task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    task.executions.push(Execution(task))
+    try:
+        with being_told():
             return task._call(*args, **kwargs)
-        finally:
-            task.executions.pop()
+    finally:
+        task.executions.pop()
 
 
 def _is_direct(task: Any) -> bool:
     """Whether nobody made a request for this call: a worker did, unless the task calls itself from within."""
     request, outer = task.request_stack.top, task.executions.top
     return request is None or request.called_directly or (outer is not None and outer.request is request)
-
-
-def _to_store(task: Any, returned: Any) -> Any:
-    """What Celery gets: the bag, with its encoded form when somebody else will read it."""
-    if task.request.called_directly or not isinstance(returned, dict) or not _is_read(task):
-        return returned
-    if task.backend.serializer != JSON:
-        return returned
-    check_for_plain_task(returned, task.request, task.app, task_name=task.name)
-    return carried(returned, task_name=task.name)
 
 
 def _is_read(task: Any) -> bool:

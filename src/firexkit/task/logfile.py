@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import logging
 import os.path
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from firexkit import firexkit_common, resources
+from firexkit import _lazy, firexkit_common, resources
 from firexkit._file_names import safe_name
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 CELERY_TASK_LOGGER = "celery.task"
 """Celery's task loggers do not propagate to the root, so a task's file needs a handler on both."""
+
+_NO_FILE: Final = nullcontext()
 
 
 def worker_handler(of: logging.Logger) -> WatchedFileHandler | None:
@@ -69,9 +70,15 @@ def url_of(path: str | None, conf: Any) -> str | None:
     return str(install.get_log_entry_url(os.path.relpath(path, base)))
 
 
-@contextmanager
-def attached(task: Any) -> Iterator[None]:
+def attached(task: Any) -> AbstractContextManager[None]:
     """Copy what is logged to the task's file as long as it runs; a problem with the file never fails the task."""
+    if task.request.called_directly or worker_handler(logging.getLogger()) is None:
+        return _NO_FILE
+    return _attached(task)
+
+
+@contextmanager
+def _attached(task: Any) -> Iterator[None]:
     handlers = _attach(task)
     try:
         yield
@@ -82,8 +89,6 @@ def attached(task: Any) -> Iterator[None]:
 
 
 def _attach(task: Any) -> list[tuple[logging.Logger, logging.Handler]]:
-    if task.request.called_directly or worker_handler(logging.getLogger()) is None:
-        return []
     try:
         task.write_task_log_html_header()
         return list(task.add_task_logfile_handler())
@@ -139,7 +144,8 @@ class _Escaped(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as the formatter has it, with nothing in it that a browser would obey."""
-        return html.escape(self._text.format(record), quote=False)
+        text: str = _lazy.module("html").escape(self._text.format(record), quote=False)
+        return text
 
 
 def _for_a_page(formatter: logging.Formatter | None) -> logging.Formatter:

@@ -11,10 +11,12 @@ from firexkit._celery.patience import patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import current_run, records_of
 from firexkit.result import WaitOnChainTimeoutError, wait_on_async_results_and_maybe_raise
+from firexkit.result.hearing import growing_pauses
 
 _PATIENCE = 60.0
 """Seconds that the owner of a key may take to send its task."""
-_POLL = 0.1
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
+"""Seconds between two looks for the id, which comes as soon as the owner has sent its task."""
 
 
 def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
@@ -38,6 +40,7 @@ def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, ke
     runs, run, deadline = records_of(task.app.backend).runs, current_run(), monotonic() + _PATIENCE
     # An owner that could not send gives the key back, so it is asked for again until an id is there.
     claimant = str(task.request.id or uuid4())
+    pauses = growing_pauses(_FIRST_PAUSE, 1.5, _LONGEST_PAUSE)
     while True:
         if uid := runs.once_uid(key, run):
             return _as_guest(task, uid, kwargs, block=block)
@@ -45,7 +48,7 @@ def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, ke
             return _as_owner(task, args, kwargs, key=key, block=block)
         if monotonic() > deadline:
             raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
-        sleep(_POLL)
+        sleep(next(pauses))
 
 
 def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:

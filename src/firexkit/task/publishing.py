@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, NamedTuple
 
-from firexkit._celery.messages import published_name, to_send
+from celery import current_task
+
+from firexkit._celery import outbox
+from firexkit._celery.messages import header_of, published_name, to_send
+from firexkit._celery.types import AsyncResult
+from firexkit._celery.wakeup import Wakeup, asking_wakeup
+from firexkit._wire import WAITER_HEADER
+from firexkit.task.large_values import keeper_for_message
 
 _publishing: ContextVar[Any] = ContextVar("firexkit_publishing_app", default=None)
 
@@ -19,6 +27,13 @@ class Publication(NamedTuple):
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     options: dict[str, Any]
+    wakeup: Wakeup | None
+
+    def sent(self, result: AsyncResult) -> AsyncResult:
+        """Note on the result that this thread is going to be told of it, if so."""
+        if self.wakeup is not None:
+            self.wakeup.mark(result)
+        return result
 
 
 def publishing_app() -> Any:
@@ -32,12 +47,33 @@ def publication(
 ) -> Iterator[Publication]:
     """Prepare one message; parameters are those of Celery's ``apply_async``."""
     serializer = options.get("serializer") or task.serializer or task.app.conf.task_serializer
-    prepared = to_send(args or (), kwargs or {}, options, task_name=task.name, serializer=serializer)
+    how = {"task_name": task.name, "serializer": serializer, "keeper_for": partial(keeper_for_message, task.app)}
+    given, named, options = to_send(args or (), kwargs or {}, options, **how)
+    wakeup = _addressed(options, task.app.backend)
     token = _publishing.set(task.app)
     try:
-        yield Publication(_under_published_name(task), *prepared)
+        # What a task's body sends has arrived before the task waits for anything, or ends.
+        with outbox.gathered(task.app.backend, posts=wakeup is not None and bool(current_task)):
+            yield Publication(_under_published_name(task), given, named, options, wakeup)
     finally:
         _publishing.reset(token)
+
+
+def _addressed(options: dict[str, Any], backend: Any) -> Wakeup | None:
+    """Name in a message whoever is told of the task's end; this thread's wakeup if that is it."""
+    headers = options.get("headers") or {}
+    if WAITER_HEADER in headers:
+        return None
+    request = current_task.request if current_task else None
+    if request is not None and request.id and options.get("task_id") == request.id:
+        # The task sends itself again, or another in its place: who waits for it goes on waiting.
+        waiter, wakeup = header_of(request, WAITER_HEADER), None
+    else:
+        wakeup = asking_wakeup(backend)
+        waiter = wakeup.channel if wakeup is not None else None
+    if waiter:
+        options["headers"] = {**headers, WAITER_HEADER: waiter}
+    return wakeup
 
 
 def _under_published_name(task: Any) -> Any:

@@ -6,6 +6,8 @@ task's, outside a task at the ``uid`` in the app's configuration, else at all ru
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence, Set
+from functools import cached_property
 from typing import Any
 
 from celery import current_app
@@ -25,6 +27,43 @@ def _run_of(db: Any) -> str:
     # An application's own name for its run need not be the root task's id: then all that is there is its run.
     configured = str((getattr(db, "app", None) or current_app).conf.get("uid") or "")
     return configured if configured and records_of(db).runs.is_known(configured) else ""
+
+
+class Needed:
+    """Whose stored results others of the run may still ask for; nothing is looked up before somebody has to know.
+
+    Args:
+        db: a Celery result backend.
+        reports: tasks with reports count.
+        once: tasks enqueued once count.
+        cached: tasks whose results are cached count.
+    """
+
+    def __init__(self, db: Any, *, reports: bool, once: bool, cached: bool) -> None:
+        self._db = db
+        self._has_reports = reports
+        self._owners: dict[str, Callable[[Any], set[str]]] = {
+            **({_wire.FIELDS_OWNED[_wire.ONCE_UID]: get_current_enqueue_child_once_uids} if once else {}),
+            **({_wire.FIELDS_OWNED[_wire.CACHE]: get_current_cache_enabled_uids} if cached else {}),
+        }
+
+    @cached_property
+    def nodes(self) -> Set[str]:
+        """Ids of tasks whose own results are needed."""
+        return get_current_reports_uids(self._db) if self._has_reports else frozenset()
+
+    def subtrees(self, results: Sequence[Any]) -> Set[str]:
+        """Ids of tasks, all such among ``results`` included, that are needed with everything below them."""
+        return self._subtrees if self._owners and self._may_include(results) else frozenset()
+
+    def _may_include(self, results: Sequence[Any]) -> bool:
+        tasks = records_of(self._db).tasks
+        # What a process keeps for itself alone is at hand; on a shared backend a task's own record tells.
+        return not tasks.keeps_history or any(tasks.fields([result.id for result in results], (*self._owners,)))
+
+    @cached_property
+    def _subtrees(self) -> Set[str]:
+        return {task_id for read in self._owners.values() for task_id in read(self._db)}
 
 
 def add_task_result_with_report_to_db(db: Any, result_id: str) -> None:

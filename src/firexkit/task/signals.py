@@ -15,8 +15,11 @@ from typing import Any
 from celery import current_app, signals
 from celery.states import SUCCESS
 
-from firexkit import _lazy
+from firexkit import _lazy, _wire
+from firexkit._celery import outbox
+from firexkit._celery.messages import header_of, is_encoded
 from firexkit._celery.patience import is_transient, patiently
+from firexkit._celery.storing import is_stored
 from firexkit._records import records_of
 from firexkit.task.publishing import publishing_app
 
@@ -44,24 +47,38 @@ def populate_task_info(
     app = publishing_app() or current_app
     queue = next((queue.name for queue in declare or () if getattr(queue, "name", None)), "")
     run = str(headers.get("root_id") or headers["id"])
+    waiter = str(headers.get(_wire.WAITER_HEADER) or "")
+    sent = records_of(app.backend).tasks.sent
     # Publishing will try for itself, and longer, when the broker is away.
-    _quietly(
-        lambda: records_of(app.backend).tasks.sent(headers["id"], name=str(sender), queue=queue, run=run), timeout=0
-    )
+    _quietly(lambda: sent(headers["id"], name=str(sender), queue=queue, run=run, waiter=waiter), timeout=0)
 
 
 def update_task_name(sender: Any = None, task_id: str = "", **_: Any) -> None:
     """Put on record that a body begins, under the name that really runs."""
-    run = str(sender.request.root_id or task_id)
+    request = sender.request
+    run = str(request.root_id or task_id)
+    came_before = request.retries or (request.delivery_info or {}).get("redelivered")
+    is_first = is_encoded(request) and not request.eta and not came_before
     tasks = records_of(sender.backend).tasks
-    _quietly(lambda: tasks.started(task_id, name=sender.name, run=run), timeout=_patience_of(sender))
+    if getattr(sender, "takes_chain_depth", False) and not request.is_eager:
+        outbox.opened(sender.backend)
+    _quietly(lambda: tasks.started(task_id, name=sender.name, run=run, is_first=is_first), timeout=_patience_of(sender))
 
 
 def mark_task_postrun(task: Any = None, task_id: str = "", state: str | None = None, **_: Any) -> None:
     """Put on record that a body ended."""
     silent = bool(task.request.ignore_result) and state == SUCCESS
+    waiter = str(header_of(task.request, _wire.WAITER_HEADER) or "")
     tasks = records_of(task.backend).tasks
-    _quietly(lambda: tasks.done(task_id, leaves_no_result=silent), timeout=_patience_of(task))
+
+    def end() -> None:
+        # A result that was stored when the body had ended says so itself.
+        if not is_stored(task.request):
+            tasks.done(task_id, leaves_no_result=silent, waiter=waiter)
+        outbox.dispatched()
+        outbox.confirmed(task.backend)
+
+    _quietly(end, timeout=_patience_of(task))
 
 
 def _patience_of(task: Any) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from firexkit import _wire
+from firexkit._announce import is_heard
 from firexkit._serialization import convert_to_serializable
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.banner import completion_banner, start_banner
@@ -43,6 +44,8 @@ def _start_facts(task: Any) -> dict[str, Any]:
 
 def tell_results(task: Any, results: Any, extra_events: Extra) -> None:
     """Tell monitors what a task returned."""
+    if not is_heard(task):
+        return
     task.send_event(_wire.EVENT_RESULTS, **{_wire.RESULT: convert_to_serializable(results), **(extra_events or {})})
     task.send_firex_data(task.abog)
 

@@ -11,6 +11,7 @@ from celery.utils.log import get_task_logger
 
 from firexkit.argument_conversion import ConverterRegister, SingleArgDecorator
 from firexkit.chain import InjectArgs, returns
+from firexkit.result import get_task_postrun_info
 from firexkit.task import FireXTask, PendingChildStrategy, UidNotInjectedInAbog, flame
 from worker.rig import make_app, wait_until
 
@@ -313,7 +314,7 @@ def forget_tree(self):
     before = set(client.keys("*"))
     child = self.enqueue_child(mix.s(1, 2) | nest.s(levels=2) | frame.s("@violet"), block=True)
     sent = set(client.keys("*")) - before
-    wait_until(lambda: client.hget(child.id, "TASK_POST_RUN"), what="end of the last process")
+    wait_until(lambda: get_task_postrun_info(child), what="end of the last process")
     self.forget_child_result(child)
     left = set(client.keys("*")) - before
     return sorted(map(bytes.decode, sent)), sorted(map(bytes.decode, left))

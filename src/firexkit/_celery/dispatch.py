@@ -1,0 +1,160 @@
+"""Commands on their way to a Redis server: sent at once, their answers read when somebody needs them.
+
+A task that begins has nothing to learn from the answers to what it tells, so it does not wait for them; they are read
+with those to the next commands of its thread. When the connection breaks before that, the commands are sent again,
+before the next ones: their order stays, and none is lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Final, TypeAlias
+from weakref import WeakKeyDictionary
+
+from firexkit import _lazy
+from firexkit._celery.patience import is_transient
+
+logger: Final = logging.getLogger(__name__)
+
+Command: TypeAlias = tuple[Any, ...]
+"""A Redis command with its arguments."""
+Answered: TypeAlias = Callable[[list[Any]], None]
+"""Gets the answers to commands, in their order; a refusal is an exception among them."""
+
+
+@cache
+def no_retry() -> Any:
+    """For connections of ours: nothing is tried again behind our back."""
+    return _lazy.module("redis.retry").Retry(_lazy.module("redis.backoff").NoBackoff(), 0)
+
+
+def _refusal() -> Any:
+    """The class of what the server answers to a command that it does not accept."""
+    return _lazy.class_if_imported("redis.exceptions", "ResponseError")
+
+
+class Dispatch:
+    """What one thread sends to one server, on a connection of its own.
+
+    Args:
+        pool: the connections of a Redis client.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._connection = pool.connection_class(**{**pool.connection_kwargs, "retry": no_retry()})
+        self._process = os.getpid()
+        self._posted: tuple[Sequence[Command], Answered] | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process made it: what a process that forked had under way is not ours."""
+        return self._process == os.getpid()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something was posted and is not answered yet."""
+        return self._posted is not None
+
+    def post(self, commands: Sequence[Command], answered: Answered) -> None:
+        """Send commands, and wait for no answer: whoever wants to know gets them with those to the next.
+
+        Raises:
+            redis.exceptions.ConnectionError: the server can't be reached.
+        """
+        if self._posted is not None:
+            self.send(())
+        self._guarded(self._write, commands)
+        self._posted = (commands, answered)
+
+    def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands; their answers, and those to what was posted before.
+
+        Raises:
+            redis.exceptions.ConnectionError: the server can't be reached; what was posted before is still to come.
+            redis.exceptions.ResponseError: the server refuses one of them; the others are done.
+        """
+        posted, self._posted = self._posted, None
+        earlier, answered = posted or ((), _log_refusals)
+        try:
+            answers = self._guarded(self._exchange, commands, len(earlier) + len(commands))
+        except Exception as error:
+            if not is_transient(error) or posted is None:
+                raise
+            answers = self._send_again(posted, commands)
+        answered(answers[: len(earlier)])
+        return _accepted(answers[len(earlier) :])
+
+    def _send_again(self, posted: tuple[Sequence[Command], Answered], commands: Sequence[Command]) -> list[Any]:
+        """Nobody knows whether what was posted has arrived."""
+        everything = [*posted[0], *commands]
+        try:
+            return list(self._guarded(self._exchange, everything, len(everything)))
+        except Exception:
+            self._posted = posted
+            raise
+
+    def _exchange(self, commands: Sequence[Command], answers: int) -> list[Any]:
+        self._write(commands)
+        return [self._answer() for _ in range(answers)]
+
+    def _write(self, commands: Sequence[Command]) -> None:
+        if commands:
+            self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+
+    def _answer(self) -> Any:
+        try:
+            return self._connection.read_response()
+        except _refusal() as refusal:
+            return refusal
+
+    def _guarded(self, use: Callable[..., Any], *args: Any) -> Any:
+        """Use the connection; whatever goes wrong in the middle, nothing that is left in it is read."""
+        try:
+            return use(*args)
+        except BaseException:
+            self._connection.disconnect()
+            raise
+
+
+def _accepted(answers: list[Any]) -> list[Any]:
+    for answer in answers:
+        if isinstance(answer, _refusal()):
+            raise answer
+    return answers
+
+
+def raise_refusals(answers: list[Any]) -> None:
+    """For what must not be refused."""
+    _accepted(answers)
+
+
+def _log_refusals(answers: list[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, _refusal()):
+            logger.warning("The result backend refuses what a task tells: %s", answer)
+
+
+class _Threads(threading.local):
+    def __init__(self) -> None:
+        self.dispatches: WeakKeyDictionary[Any, Dispatch] = WeakKeyDictionary()
+
+
+_threads: Final = _Threads()
+
+
+def busy_dispatch_to(pool: Any) -> Dispatch | None:
+    """The same when something that it has sent is not answered yet, and what is sent now is to come after that."""
+    dispatch = _threads.dispatches.get(pool)
+    return dispatch if dispatch is not None and dispatch.is_ours and dispatch.is_busy else None
+
+
+def dispatch_to(pool: Any) -> Dispatch:
+    """What the calling thread sends to the server of a pool of connections."""
+    dispatch = _threads.dispatches.get(pool)
+    if dispatch is None or not dispatch.is_ours:
+        dispatch = _threads.dispatches[pool] = Dispatch(pool)
+    return dispatch

@@ -1,0 +1,132 @@
+"""States of FireX tasks, written to Redis in one round trip, with what else is told then.
+
+Celery reads a state before it writes one, so that nothing replaces SUCCESS, and publishes each. Here only a write that
+may come late is guarded, by a script on the server; a first attempt can replace nothing. STARTED is not published: who
+waits is told of ends. The end of a task is published twice: on the channel that Celery's own waiters hear, and on that
+of whoever sent the task, if it named one in the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
+from typing import Any, Final
+
+from celery.states import FAILURE, READY_STATES, RETRY, REVOKED, STARTED, SUCCESS
+
+from firexkit import _lazy
+from firexkit._celery import outbox
+from firexkit._celery.dispatch import Command
+from firexkit._celery.messages import JSON, header_of
+from firexkit._wire import LOOK_AT, WAITER_HEADER
+
+LONGEST_NEWS: Final = 4096
+"""Bytes of a stored state that a waiter is sent whole; for longer ones it is told to read."""
+
+# Celery writes the state first, and an attempt's RETRY may come after the end of the next attempt.
+_UNLESS: Final = """
+local stored = redis.call('GET', KEYS[1]) or ''
+for at = 5, #ARGV do
+    local begins = '{"status": "' .. ARGV[at] .. '"'
+    if string.sub(stored, 1, #begins) == begins then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1])
+if tonumber(ARGV[2]) > 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
+return 1
+"""
+_NEVER_REPLACED: Final = {RETRY: (SUCCESS, FAILURE, REVOKED)}
+_STORED: Final = "firexkit_stored"
+"""Attribute of a request."""
+_OUR_STATES: Final = frozenset({STARTED, SUCCESS, FAILURE, RETRY, REVOKED})
+
+
+@cache
+def install() -> None:
+    """Write states of FireX tasks so, in every app of this process; calling it again does nothing."""
+    _lazy.when_imported("celery.backends.redis", _mend_backend)
+
+
+def _mend_backend(module: Any) -> None:
+    backend = module.RedisBackend
+    backend._store_result = _storing(backend._store_result)
+    backend.on_task_call = _calling(backend.on_task_call)
+
+
+def _calling(on_task_call: Callable[..., None]) -> Callable[..., None]:
+    @wraps(on_task_call)
+    def subscribe_unless_ours(self: Any, producer: Any, task_id: str) -> None:
+        # Who waits for a FireX task subscribes then; Celery would for every task, whoever waits.
+        if not outbox.is_open():
+            on_task_call(self, producer, task_id)
+
+    return subscribe_unless_ours
+
+
+def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(store)
+    def store_in_one_go(
+        self: Any, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
+    ) -> Any:
+        if self.serializer != JSON or state not in _OUR_STATES or not _is_ours(self.app, request, state):
+            return store(self, task_id, result, state, traceback=traceback, request=request, **kwargs)
+        meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
+        value = self.encode({**meta, "task_id": task_id})
+        if state in (SUCCESS, FAILURE):
+            setattr(request, _STORED, True)
+        commands = [*_commands(self, task_id, value, state, request)]
+        if state == STARTED and outbox.is_open():
+            outbox.tell(self, commands)
+        else:
+            self.ensure(outbox.tell_now, (self, *commands))
+        return result
+
+    return store_in_one_go
+
+
+def is_stored(request: Any) -> bool:
+    """Whether a task has stored how its body ended."""
+    return bool(getattr(request, _STORED, False))
+
+
+def _is_ours(app: Any, request: Any, state: str) -> bool:
+    if request is None:
+        # A worker that is told to revoke a task says so before it knows anything of it.
+        return bool(state == REVOKED)
+    task = app.tasks.get(getattr(request, "task", None))
+    return bool(getattr(task, "takes_chain_depth", False))
+
+
+def _commands(backend: Any, task_id: str, value: str, state: str, request: Any) -> Iterator[Command]:
+    key, expires = backend.get_key_for_task(task_id), int(backend.expires or 0)
+    waiter = _waiter(state, request)
+    news = value if len(value) <= LONGEST_NEWS else f"{LOOK_AT}{task_id}"
+    if _may_be_late(state, request):
+        unless = _NEVER_REPLACED.get(state, (SUCCESS,))
+        yield ("EVAL", _UNLESS, 1, key, value, expires, waiter, news, *unless)
+        return
+    yield ("SETEX", key, expires, value) if expires else ("SET", key, value)
+    if state != STARTED:
+        yield ("PUBLISH", key, value)
+    if waiter:
+        yield ("PUBLISH", waiter, news)
+
+
+def _waiter(state: str, request: Any) -> str:
+    """The channel of whoever waits for what has ended now: not for a member in the middle of a chain that goes on."""
+    if request is None or state not in READY_STATES or (state == SUCCESS and request.chain):
+        return ""
+    return str(header_of(request, WAITER_HEADER) or _option(request, WAITER_HEADER) or "")
+
+
+def _option(request: Any, header: str) -> Any:
+    """A header of a message that was never sent: Celery fails the rest of a broken chain from its signatures."""
+    return ((getattr(request, "options", None) or {}).get("headers") or {}).get(header)
+
+
+def _may_be_late(state: str, request: Any) -> bool:
+    """Whether the task may have ended already: another attempt, or another worker, may have been quicker."""
+    if state not in (STARTED, SUCCESS):
+        return True
+    return bool(request.retries) or bool((request.delivery_info or {}).get("redelivered"))

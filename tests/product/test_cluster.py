@@ -146,7 +146,7 @@ def test_a_worker_main_that_dies_takes_only_its_own_tasks(home: Home):
     """What another worker runs goes on; what was only fetched is done by the next one."""
     run = home.start("run", "parent", "-t", "work.py", "--children", "12", "--seconds", "2", "--concurrency", "3")
     notes = home.path / "notes"
-    eventually(lambda: notes.exists() and notes.read_text().count("child mc@") == 2)
+    eventually(lambda: notes.exists() and notes.read_text().count("child mc@") >= 2)
     internal = home.latest / "firex_internal"
     address = (internal / "broker-url").read_text().strip()
     words = ("--broker", address, "--password-file", str(internal / "broker-password"), "--concurrency", "3")

@@ -80,7 +80,7 @@ def test_the_workers_main_process_while_a_task_waits_for_its_retry(home: Home):
     _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 1
-    assert "work.aside: WorkerLostError" in errors
+    assert "work.aside: WorkerLostError" in errors, errors
     assert "zombie" not in errors
     gone(home)
 

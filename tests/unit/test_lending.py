@@ -70,6 +70,15 @@ def test_a_new_task_waits_like_the_first(slot, told):
     assert told == [True, True, False]
 
 
+def test_an_end_without_a_beginning_changes_nothing(slot, told):
+    """A beginning that was interrupted may be ended all the same."""
+    slot.__exit__(None, None, None)
+
+    with slot:
+        assert told == [False, True]
+    assert told == [False, True, False]
+
+
 @pytest.fixture
 def interrupting():
     """A function that sends this process a signal whose handler raises an exception."""

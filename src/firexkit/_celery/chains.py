@@ -9,7 +9,7 @@ from celery.canvas import Signature, _chain, _chord, group
 
 from firexkit._celery.linking import linked_with
 from firexkit._celery.messages import JSON, encoded_keywords, encoded_signature
-from firexkit._celery.wakeup import asking_wakeup
+from firexkit._celery.wakeup import addressee
 from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION, WAITER_HEADER
 
 
@@ -34,8 +34,8 @@ def install() -> None:
     ) -> Any:
         app = options.get("app") or self.app
         options.pop(DEPTH_OPTION, None)
-        wakeup = asking_wakeup(app.backend)
-        prepared = _prepared(self, app, wakeup.channel if wakeup else "")
+        waiter, wakeup = addressee(app.backend, [member.options.get("task_id") for member in self.tasks])
+        prepared = _prepared(self, app, waiter)
         if prepared.tasks and _serializer(prepared.tasks[0], options, app) == JSON:
             prepared.tasks = [_encoded(member, app) for member in prepared.tasks]
             if kwargs and ENCODED_ARGS_OPTION in prepared.tasks[0].options:

@@ -48,6 +48,7 @@ class Dispatch:
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "retry": no_retry()})
         self._process = os.getpid()
         self._posted: tuple[Sequence[Command], Answered] | None = None
+        self._only_once = False
 
     @property
     def is_ours(self) -> bool:
@@ -59,8 +60,14 @@ class Dispatch:
         """Whether something was posted and is not answered yet."""
         return self._posted is not None
 
-    def post(self, commands: Sequence[Command], answered: Answered) -> None:
+    def post(self, commands: Sequence[Command], answered: Answered, *, only_once: bool = False) -> None:
         """Send commands, and wait for no answer: whoever wants to know gets them with those to the next.
+
+        Args:
+            commands: what to send.
+            answered: gets the answers.
+            only_once: look for the answers before anything else is sent: if the connection broke after they came,
+                the commands are not sent again.
 
         Raises:
             redis.exceptions.ConnectionError: the server can't be reached.
@@ -68,7 +75,7 @@ class Dispatch:
         if self._posted is not None:
             self.send(())
         self._guarded(self._write, commands)
-        self._posted = (commands, answered)
+        self._posted, self._only_once = (commands, answered), only_once
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands; their answers, and those to what was posted before.
@@ -77,6 +84,8 @@ class Dispatch:
             redis.exceptions.ConnectionError: the server can't be reached; what was posted before is still to come.
             redis.exceptions.ResponseError: the server refuses one of them; the others are done.
         """
+        if self._only_once and commands and self._posted is not None:
+            self.send(())
         posted, self._posted = self._posted, None
         earlier, answered = posted or ((), _log_refusals)
         try:

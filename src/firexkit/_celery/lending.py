@@ -42,9 +42,10 @@ class Slot(AbstractContextManager[None]):
             raise
 
     def __exit__(self, *_raised: object) -> None:
-        self._depth -= 1
-        if self._depth > 0:
+        if self._depth > 1:
+            self._depth -= 1
             return
+        self._depth = 0
         try:
             self._tell(False)
         except BaseException:

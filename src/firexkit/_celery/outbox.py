@@ -27,6 +27,8 @@ from firexkit._celery.patience import is_transient, outages, patiently
 
 logger: Final = logging.getLogger(__name__)
 
+_KEY_PREFIX: Final = "global_keyprefix"
+
 _PATIENCE: Final = 300.0
 """Seconds that a worker keeps trying to tell what it can do without."""
 
@@ -73,8 +75,9 @@ class Outbox:
         elif self._dispatch is None:
             self.send(message)
         else:
-            self._dispatch.post([*self._commands, message], raise_refusals)
-            self._commands = []
+            commands = [*self._commands, message]
+            self._dispatch.post(commands, partial(_accepted, self._events, commands), only_once=True)
+            self._commands, self._events = [], []
 
     def post(self) -> None:
         """Send what was kept, and wait for no answer."""
@@ -91,7 +94,7 @@ class Outbox:
             answers = self._dispatch.send(commands) if self._dispatch else run(self._backend, commands)
         except Exception as error:
             if not is_transient(error):
-                self._commands = []
+                self._commands, self._events = [], []
             raise
         _note_hearers(self._events, commands, answers)
         self._commands, self._events = [], []
@@ -134,6 +137,11 @@ def _note_hearers(events: Collection[Command], commands: list[Command], answers:
     counts = [answers[commands.index(event)] for event in events]
     if all(isinstance(count, int) for count in counts) and counts:
         heard.note(sum(counts))
+
+
+def _accepted(events: Collection[Command], commands: list[Command], answers: list[Any]) -> None:
+    raise_refusals(answers)
+    _note_hearers(events, commands, answers)
 
 
 _open: ContextVar[Outbox | None] = ContextVar("firexkit_outbox", default=None)
@@ -193,7 +201,10 @@ def takes_from(channel: Any) -> bool:
 
 def is_shared(backend: Any) -> bool:
     """Whether messages of tasks can leave with what goes to this backend: both are one server."""
-    return is_redis(backend) and backend.url == backend.app.conf.broker_write_url
+    conf = backend.app.conf
+    if not is_redis(backend) or backend.url != conf.broker_write_url:
+        return False
+    return _server(backend.client.connection_pool) is not None and not conf.broker_transport_options.get(_KEY_PREFIX)
 
 
 def dispatched() -> None:
@@ -247,6 +258,7 @@ def tell_now(backend: Any, *commands: Command) -> None:
         run(backend, commands)
     elif box.takes_messages:
         box.send_after(commands)
+        _open.set(None)  # hooks of the task come now
     else:
         box.send(*commands)
 

@@ -85,6 +85,11 @@ def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
     return store_in_one_go
 
 
+def stores_in_order(backend: Any) -> bool:
+    """Whether the state of a chain's member is stored before the next member is sent."""
+    return bool(backend.serializer == JSON) and outbox.is_shared(backend)
+
+
 def is_stored(request: Any) -> bool:
     """Whether a task has stored how its body ended."""
     return bool(getattr(request, _STORED, False))

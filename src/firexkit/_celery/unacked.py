@@ -30,6 +30,11 @@ class HeldMessage(NamedTuple):
         return str(self.message["headers"]["id"])
 
     @property
+    def is_root(self) -> bool:
+        """Whether it is the first task of a run."""
+        return self.message["headers"].get("root_id") in (None, self.task_id)
+
+    @property
     def retries(self) -> int:
         """How many attempts came before the one that this message asks for."""
         return int(self.message["headers"].get("retries") or 0)

@@ -25,9 +25,10 @@ from weakref import WeakKeyDictionary
 from celery import current_task
 
 from firexkit._celery.dispatch import no_retry
+from firexkit._celery.messages import header_of
 from firexkit._celery.outbox import is_redis
 from firexkit._celery.patience import is_transient, outages
-from firexkit._wire import LOOK_AT, WAKE_CHANNEL
+from firexkit._wire import LOOK_AT, WAITER_HEADER, WAKE_CHANNEL
 
 _PAUSE_WITHOUT_BROKER: Final = 0.5
 """Seconds between two tries to connect again."""
@@ -42,6 +43,9 @@ _MOST_UNCLAIMED: Final = 10_000
 
 _SENT_BEFORE_A_LOOK: Final = 64
 
+_TAKEN: Final = 0
+"""In the place of the number of a connection, which begin at 1."""
+
 _LOOK_AT: Final = LOOK_AT.encode()
 
 Meta: TypeAlias = Mapping[str, Any]
@@ -52,7 +56,7 @@ class Listener(Protocol):
     """Somebody who waits."""
 
     def hear(self, meta: Meta) -> bool:
-        """Something was published about a task; whether this listener waits for it."""
+        """Something was published about a task; whether a result that this listener waits for takes it."""
 
     def miss(self) -> None:
         """Something may not have been heard."""
@@ -75,6 +79,7 @@ class Wakeup:
         self._unclaimed: dict[str, Meta] = {}
         self.listeners: list[Listener] = []
         self.channel: str = f"{WAKE_CHANNEL}{uuid.uuid4().hex}"
+        self._own = self.channel.encode()
 
     @property
     def is_ours(self) -> bool:
@@ -102,8 +107,15 @@ class Wakeup:
         told = getattr(result, "firexkit_told", None)
         return told is not None and bool(told[0] == self.channel)
 
+    def take(self, result: Any) -> bool:
+        """Note that somebody heard what comes by the channel for a result; whether anything does."""
+        if not self.tells_of(result):
+            return False
+        result.firexkit_told = (self.channel, _TAKEN)
+        return True
+
     def has_missed_nothing_of(self, result: Any) -> bool:
-        """Whether that has been so ever since the task was sent."""
+        """Whether that has been so ever since the task was sent, and nobody has taken it."""
         return getattr(result, "firexkit_told", None) == (self.channel, self._connected)
 
     # ── waiting ───────────────────────────────────────────────────────────────────────────
@@ -168,7 +180,7 @@ class Wakeup:
         connection = pool.connection_class(**{**pool.connection_kwargs, **_OF_OURS, "retry": no_retry()})
         connection.connect()
         self._connection = connection
-        self._subscribe([self.channel.encode(), *self._followed])
+        self._subscribe([self._own, *self._followed])
         self._miss()
         return True
 
@@ -214,11 +226,11 @@ class Wakeup:
         return meta
 
     def _hear(self, messages: Iterable[tuple[bytes, bytes, bytes]]) -> None:
-        for kind, _, data in messages:
+        for kind, name, data in messages:
             if kind == b"message":
                 meta = self._meta(data)
                 claims = [listener.hear(meta) for listener in self.listeners]  # each of them hears it
-                if not any(claims):
+                if name == self._own and not any(claims):
                     self._unclaimed[meta["task_id"]] = meta
         if len(self._unclaimed) > _MOST_UNCLAIMED:
             self._miss()
@@ -246,6 +258,19 @@ def being_told() -> Iterator[None]:
         yield
     finally:
         _asks_to_be_told.reset(token)
+
+
+def addressee(backend: Any, task_ids: Collection[Any]) -> tuple[str, Wakeup | None]:
+    """The channel of whoever is told of the end of tasks that are sent now, and the thread's wakeup if it is that one.
+
+    The channel is empty when nobody is told.
+    """
+    request = current_task.request if current_task else None
+    if request is not None and request.id and request.id in task_ids:
+        # The task sends itself again, or others in its place: who waits for it goes on waiting.
+        return str(header_of(request, WAITER_HEADER) or ""), None
+    wakeup = asking_wakeup(backend)
+    return (wakeup.channel, wakeup) if wakeup is not None else ("", None)
 
 
 def asking_wakeup(backend: Any) -> Wakeup | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from firexkit._celery import outbox
 from firexkit._celery.states import is_remembered, remember
+from firexkit._celery.storing import stores_in_order
 from firexkit._celery.wakeup import Meta, Wakeup, wakeup_of
 from firexkit.result.lookups import id_of
 from firexkit.result.tree import parents_of
@@ -41,6 +42,7 @@ class Hearing:
 
     def __init__(self, interval: float) -> None:
         self._wakeup: Wakeup | None = None
+        self._results: dict[int, Any] = {}
         self._members: dict[int, list[Any]] = {}
         self._indices: dict[str, set[int]] = {}
         self._silent: set[int] = set()
@@ -57,6 +59,7 @@ class Hearing:
 
     def add(self, index: int, result: Any, *, must_look: bool = False) -> None:
         """Hear of this result, too; a first look at it is due unless its end is going to be told."""
+        self._results[index] = result
         members = self._members[index] = [leaf for member in (result, *parents_of(result)) for leaf in _leaves(member)]
         for member in members:
             self._indices.setdefault(id_of(member), set()).add(index)
@@ -67,8 +70,9 @@ class Hearing:
             wakeup.has_waited = True
             self._new_channels.extend(channel for member in members for channel in _channels(member))
         elif wakeup.has_missed_nothing_of(result) and not must_look and not is_remembered(result):
-            if early := wakeup.heard_of(result.id):
-                self.hear(early)
+            for member in members:
+                if early := wakeup.heard_of(id_of(member)):
+                    self.hear(early)
             return
         self._due.add(index)
 
@@ -82,6 +86,7 @@ class Hearing:
 
     def remove(self, index: int) -> None:
         """Hear no more of this one."""
+        del self._results[index]
         for member in self._members.pop(index):
             self._indices[id_of(member)].discard(index)
         for indices in (self._silent, self._due, self._held):
@@ -97,7 +102,7 @@ class Hearing:
     # ── what is heard ─────────────────────────────────────────────────────────────────────
 
     def hear(self, meta: Meta) -> bool:
-        """Take what was published about a task; whether that is one of those awaited."""
+        """Take what was published about a task; whether that was meant for one of the results awaited."""
         task_id = meta["task_id"]
         indices = self._indices.get(task_id)
         if not indices:
@@ -105,7 +110,9 @@ class Hearing:
         self._due.update(indices)
         if "status" in meta:
             remember((one for index in indices for one in self._members[index] if id_of(one) == task_id), meta)
-        return True
+        # Whoever waits for it once more must look: it is not told again.
+        taken = [self._wakeup.take(self._results[index]) for index in indices] if self._wakeup is not None else []
+        return any(taken)
 
     def miss(self) -> None:
         """Something may not have been heard: everything is to be looked at."""
@@ -113,7 +120,7 @@ class Hearing:
 
     def stores_in_order(self, result: Any) -> bool:
         """Whether a chain's earlier members are stored when its end is: each message leaves with a stored state."""
-        return self._wakeup is not None and self._wakeup.tells_of(result) and outbox.is_shared(result.backend)
+        return self._wakeup is not None and self._wakeup.tells_of(result) and stores_in_order(result.backend)
 
     # ── what to look at ───────────────────────────────────────────────────────────────────
 

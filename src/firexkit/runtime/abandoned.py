@@ -62,7 +62,8 @@ def settle(app: FireX, queues: Collection[str], worker: str) -> None:
         if messages is None or not held:
             return
         others = held_by_others(app, worker)
-        for one in held:
+        # A run is over when its root is, so what else has failed is told before.
+        for one in sorted(held, key=lambda message: message.is_root):
             if one.task_id not in others:
                 _settle(app, messages, one, worker)
 

@@ -86,8 +86,16 @@ class Execution:
                 self._report(error)
                 raise
         if self._is_traced:
-            outbox.last_words(self.task.backend)
+            self._await_state()
         return returned
+
+    def _await_state(self) -> None:
+        """Let what was told leave with the state, if that is still to be stored; hooks of the task come after it."""
+        backend = self.task.backend
+        if self.request.ignore_result or backend.serializer != JSON:
+            outbox.dispatched()
+        else:
+            outbox.last_words(backend)
 
     @property
     def _is_traced(self) -> bool:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from celery import current_task
 
 from firexkit._celery import outbox
-from firexkit._celery.messages import header_of, published_name, to_send
+from firexkit._celery.messages import published_name, to_send
 from firexkit._celery.types import AsyncResult
-from firexkit._celery.wakeup import Wakeup, asking_wakeup
+from firexkit._celery.wakeup import Wakeup, addressee
 from firexkit._wire import WAITER_HEADER
 from firexkit.task.large_values import keeper_for_message
 
@@ -64,13 +64,7 @@ def _addressed(options: dict[str, Any], backend: Any) -> Wakeup | None:
     headers = options.get("headers") or {}
     if WAITER_HEADER in headers:
         return None
-    request = current_task.request if current_task else None
-    if request is not None and request.id and options.get("task_id") == request.id:
-        # The task sends itself again, or another in its place: who waits for it goes on waiting.
-        waiter, wakeup = header_of(request, WAITER_HEADER), None
-    else:
-        wakeup = asking_wakeup(backend)
-        waiter = wakeup.channel if wakeup is not None else None
+    waiter, wakeup = addressee(backend, [options.get("task_id")])
     if waiter:
         options["headers"] = {**headers, WAITER_HEADER: waiter}
     return wakeup

@@ -222,6 +222,11 @@ def dispatched() -> None:
         _open.set(None)
 
 
+def dropped() -> None:
+    """Forget what this thread has gathered, and gather no more."""
+    _open.set(None)
+
+
 @contextmanager
 def gathered(backend: Any, *, posts: bool = False) -> Iterator[None]:
     """Gather in a block, unless that is done already around it.

@@ -53,6 +53,7 @@ class Hearing:
         self._asking = growing_pauses(interval)
         self._safeguards = growing_pauses(_FIRST_SAFEGUARD, _SAFEGUARD_GROWTH, _LONGEST_SAFEGUARD)
         self._next_ask = 0.0
+        self._is_safeguard = False
         self._next_safeguard = monotonic() + next(self._safeguards)
 
     # ── what is awaited ───────────────────────────────────────────────────────────────────
@@ -74,6 +75,7 @@ class Hearing:
                 if early := wakeup.heard_of(id_of(member)):
                     self.hear(early)
             return
+        self._is_safeguard |= must_look  # there will be no other look
         self._due.add(index)
 
     def _wakeup_for(self, result: Any) -> Wakeup | None:
@@ -122,6 +124,11 @@ class Hearing:
         """Whether a chain's earlier members are stored when its end is: each message leaves with a stored state."""
         return self._wakeup is not None and self._wakeup.tells_of(result) and stores_in_order(result.backend)
 
+    @property
+    def looks_far(self) -> bool:
+        """Whether it is time for what takes longer than a look at the backend."""
+        return self._wakeup is None or self._is_safeguard
+
     # ── what to look at ───────────────────────────────────────────────────────────────────
 
     def due(self) -> set[int]:
@@ -155,6 +162,7 @@ class Hearing:
     def wait(self, longest: float) -> None:
         """Return when something was heard, when it is time to look, or after some seconds."""
         now, asked = monotonic(), self._silent | self._held
+        self._is_safeguard = False
         if self._next_ask <= now:
             self._next_ask = now + next(self._asking)
         until = min(now + longest, self._next_safeguard, *([self._next_ask] if asked else []))
@@ -164,6 +172,7 @@ class Hearing:
             self._wakeup.wait(max(0.0, until - now))
         self._due.update(asked)
         if monotonic() >= self._next_safeguard:
+            self._is_safeguard = True
             self._next_safeguard = monotonic() + next(self._safeguards)
             self._due.update(self._members)
 

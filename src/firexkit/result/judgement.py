@@ -26,9 +26,17 @@ class Facts:
     Args:
         results: what is judged.
         is_stored_in_order: whether what came before a result in its chain is stored when the result is.
+        asks_workers: find revocations that nobody put on record, too, by asking all workers once a minute.
     """
 
-    def __init__(self, results: Iterable[Any], is_stored_in_order: Callable[[Any], bool] = lambda _: False) -> None:
+    def __init__(
+        self,
+        results: Iterable[Any],
+        is_stored_in_order: Callable[[Any], bool] = lambda _: False,
+        *,
+        asks_workers: bool = True,
+    ) -> None:
+        self._asks_workers = asks_workers
         members = {id_of(result): result for result in results}
         self.states: dict[str, str] = refresh(list(members.values()))
         self._in_order = {
@@ -79,7 +87,9 @@ class Facts:
         known = self._known[id_of(member)]
         if _wire.FIELD_ATTEMPT in known:
             return False
-        return _wire.FIELD_REVOKED in known or RevokedRequests.instance().is_revoked(member.id)
+        if _wire.FIELD_REVOKED in known:
+            return True
+        return self._asks_workers and bool(RevokedRequests.instance().is_revoked(member.id))
 
 
 def error_of(member: Any, state: str) -> Exception:

@@ -129,7 +129,7 @@ class Watch:
                 if settled := self._settled_now():
                     blocks = 0
                     yield self._removed(settled)
-                if self._pending and not self._hearing.has_news():
+                if self._pending and (self._time_to_spare() <= 0 or not self._hearing.has_news()):
                     self._block(is_first=blocks == 0)
                     blocks += 1
         finally:
@@ -182,7 +182,7 @@ class Watch:
         return settled
 
     def _judged(self, due: Mapping[int, Any]) -> dict[int, tuple[Any, Exception | None]]:
-        facts = Facts(due.values(), self._hearing.stores_in_order)
+        facts = Facts(due.values(), self._hearing.stores_in_order, asks_workers=self._hearing.looks_far)
         settled: dict[int, tuple[Any, Exception | None]] = {}
         for index, result in due.items():
             blamed = facts.first_to_blame(result)

@@ -31,6 +31,7 @@ from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.task import cache, logfile
 from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError
+from firexkit.task.hooks import is_users
 from firexkit.task.large_values import keeper_for_result, reader_of
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class Execution:
         """The call as one straight line."""
         self.context.bog = self._filled_bag(args, kwargs)
         self._convert(pre_task=True)
-        self._gather()
+        self._gather("pre_task_run")
         self.task.pre_task_run()
         outbox.dispatched()
         returned = self._returned()
@@ -115,9 +116,11 @@ class Execution:
         self._tell(results)
         return self.bag.snapshot()
 
-    def _gather(self) -> None:
-        """Let what the kit tells now leave with what comes next: a state, or the first thing that is waited for."""
-        if self._is_traced and not outbox.is_open():
+    def _gather(self, hook: str) -> None:
+        """Let what a hook tells leave with what comes next: a state, or the first thing that is waited for."""
+        if is_users(self.task, hook):
+            outbox.dispatched()
+        elif self._is_traced and not outbox.is_open():
             outbox.opened(self.task.backend)
 
     # ── the steps ─────────────────────────────────────────────────────────────────────────
@@ -167,7 +170,7 @@ class Execution:
         """Call the hook with the results as converters left them; keys that converters added are none."""
         bag = self.bag.get_bag()
         results = {key: bag[key] for key in returned if key in bag} if isinstance(returned, dict) else returned
-        self._gather()
+        self._gather("post_task_run")
         extra = {} if self.cached_from is None else {"extra_events": {CACHED_RESULT_FROM: self.cached_from}}
         self.task.post_task_run(results, **extra)
 
@@ -191,7 +194,9 @@ class Execution:
             logger.debug("%s: %s", self.task.name, type(error).__name__)
         elif isinstance(error, Exception):
             self.task.handle_exception(error)
-        elif isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit) and not self._ends_process(error):
+        elif self._ends_process(error):
+            outbox.dropped()  # whoever ends it says so; nothing that was to be told before may come after that
+        elif isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
             # Celery would let the process end and store no state, and whoever waits would wait on.
             failure = TaskExitError(f"{self.task.name} called for the end of its process: {error!r}")
             self.task.handle_exception(failure.with_traceback(error.__traceback__), raise_exception=False)

@@ -21,6 +21,7 @@ from firexkit._celery.messages import header_of, is_encoded
 from firexkit._celery.patience import is_transient, patiently
 from firexkit._celery.storing import is_stored
 from firexkit._records import records_of
+from firexkit.task.hooks import is_users
 from firexkit.task.publishing import publishing_app
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def update_task_name(sender: Any = None, task_id: str = "", **_: Any) -> None:
     came_before = request.retries or (request.delivery_info or {}).get("redelivered")
     is_first = is_encoded(request) and not request.eta and not came_before
     tasks = records_of(sender.backend).tasks
-    if getattr(sender, "takes_chain_depth", False) and not request.is_eager:
+    if getattr(sender, "takes_chain_depth", False) and not request.is_eager and not is_users(sender, "before_start"):
         outbox.opened(sender.backend)
     _quietly(lambda: tasks.started(task_id, name=sender.name, run=run, is_first=is_first), timeout=_patience_of(sender))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any, Final
 
 from celery.events import Event
@@ -13,7 +14,7 @@ from kombu.serialization import dumps
 from firexkit._celery import outbox
 from firexkit._celery.types import Task
 
-_NEWS_FOR: Final = 1.0
+_NEWS_FOR: Final = 0.05
 """Seconds for which it holds that nobody hears events when nobody has heard one."""
 
 
@@ -27,7 +28,7 @@ def send(task: Any, event_type: str, fields: Mapping[str, Any]) -> None:
     """
     if not outbox.is_open() or not _is_gathered(task, event_type, fields):
         Task.send_event(task, event_type, **fields)
-        outbox.heard.note(by=1)  # perhaps
+        outbox.heard.note(monotonic(), by=1)  # perhaps
 
 
 def are_unheard(task: Any) -> bool:

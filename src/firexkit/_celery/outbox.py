@@ -76,7 +76,7 @@ class Outbox:
             self.send(message)
         else:
             commands = [*self._commands, message]
-            self._dispatch.post(commands, partial(_accepted, self._events, commands), only_once=True)
+            self._dispatch.post(commands, partial(_accepted, self._events, commands, monotonic()), only_once=True)
             self._commands, self._events = [], []
 
     def post(self) -> None:
@@ -84,7 +84,7 @@ class Outbox:
         if self._dispatch is None or not self._commands:
             self.send()
             return
-        self._dispatch.post(self._commands, partial(_note_hearers, self._events, self._commands))
+        self._dispatch.post(self._commands, partial(_note_hearers, self._events, self._commands, monotonic()))
         self._commands, self._events = [], []
 
     def _send(self, commands: list[Command]) -> None:
@@ -96,7 +96,7 @@ class Outbox:
             if not is_transient(error):
                 self._commands, self._events = [], []
             raise
-        _note_hearers(self._events, commands, answers)
+        _note_hearers(self._events, commands, monotonic(), answers)
         self._commands, self._events = [], []
 
     def is_for(self, backend: Any) -> bool:
@@ -122,8 +122,8 @@ class _Heard(threading.local):
     at = 0.0
     by = 1
 
-    def note(self, by: int) -> None:
-        self.at, self.by = monotonic(), by
+    def note(self, at: float, by: int) -> None:
+        self.at, self.by = at, by
 
     def by_nobody(self, within: float) -> bool:
         """Whether an event of so many seconds ago at most was heard by nobody."""
@@ -133,15 +133,15 @@ class _Heard(threading.local):
 heard: Final = _Heard()
 
 
-def _note_hearers(events: Collection[Command], commands: list[Command], answers: list[Any]) -> None:
+def _note_hearers(events: Collection[Command], commands: list[Command], at: float, answers: list[Any]) -> None:
     counts = [answers[commands.index(event)] for event in events]
     if all(isinstance(count, int) for count in counts) and counts:
-        heard.note(sum(counts))
+        heard.note(at, sum(counts))
 
 
-def _accepted(events: Collection[Command], commands: list[Command], answers: list[Any]) -> None:
+def _accepted(events: Collection[Command], commands: list[Command], at: float, answers: list[Any]) -> None:
     raise_refusals(answers)
-    _note_hearers(events, commands, answers)
+    _note_hearers(events, commands, at, answers)
 
 
 _open: ContextVar[Outbox | None] = ContextVar("firexkit_outbox", default=None)

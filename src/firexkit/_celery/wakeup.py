@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from time import monotonic, sleep
 from typing import Any, Final, Protocol, TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from celery import current_task
 
@@ -40,6 +40,9 @@ _OF_OURS: Final = {"protocol": 2}
 
 _MOST_UNCLAIMED: Final = 10_000
 """Ends of tasks that nobody has waited for yet; when there are more, their states are to be read."""
+
+_MOST_WHOLE: Final = 500
+"""How many of these are kept whole; of more, only which tasks they are."""
 
 _SENT_BEFORE_A_LOOK: Final = 64
 
@@ -69,6 +72,9 @@ class Wakeup:
         backend: a Celery result backend on Redis.
     """
 
+    has_waited = False
+    """Whether somebody has waited in this thread for tasks whose ends were not told to it."""
+
     def __init__(self, backend: Any) -> None:
         self._backend = weakref.proxy(backend)
         self._process = os.getpid()
@@ -77,7 +83,7 @@ class Wakeup:
         self._followed: dict[bytes, int] = {}
         self._sent = 0
         self._unclaimed: dict[str, Meta] = {}
-        self.listeners: list[Listener] = []
+        self.listeners: WeakSet[Listener] = WeakSet()
         self.channel: str = f"{WAKE_CHANNEL}{uuid.uuid4().hex}"
         self._own = self.channel.encode()
 
@@ -135,12 +141,13 @@ class Wakeup:
         """Hear these channels no more."""
         gone = []
         for name in (channel.encode() for channel in channels):
-            self._followed[name] -= 1
-            if not self._followed[name]:
-                del self._followed[name]
+            left = self._followed.pop(name, 0) - 1
+            if left > 0:
+                self._followed[name] = left
+            else:
                 gone.append(name)
         if gone and self._connection is not None:
-            with suppress(Exception):  # without a connection there is nothing to leave
+            with suppress(*outages()):  # without a connection there is nothing to leave
                 self._guarded(lambda: self._connection.send_command("UNSUBSCRIBE", *gone, check_health=False))
 
     def heard_of(self, task_id: str) -> Meta | None:
@@ -161,9 +168,6 @@ class Wakeup:
                 raise
             sleep(min(timeout, _PAUSE_WITHOUT_BROKER))
 
-    has_waited = False
-    """Whether somebody has waited in this thread for tasks whose ends were not told to it."""
-
     def close(self) -> None:
         """Let the connection go; the next use makes another."""
         connection, self._connection = self._connection, None
@@ -178,11 +182,14 @@ class Wakeup:
             return False
         pool = self._backend.client.connection_pool
         connection = pool.connection_class(**{**pool.connection_kwargs, **_OF_OURS, "retry": no_retry()})
-        connection.connect()
         self._connection = connection
-        self._subscribe([self._own, *self._followed])
-        self._miss()
+        self._guarded(self._connect_and_subscribe)
         return True
+
+    def _connect_and_subscribe(self) -> None:
+        self._miss()
+        self._connection.connect()
+        self._subscribe([self._own, *self._followed])
 
     def _miss(self) -> None:
         self._connected += 1
@@ -231,7 +238,8 @@ class Wakeup:
                 meta = self._meta(data)
                 claims = [listener.hear(meta) for listener in self.listeners]  # each of them hears it
                 if name == self._own and not any(claims):
-                    self._unclaimed[meta["task_id"]] = meta
+                    task_id = meta["task_id"]
+                    self._unclaimed[task_id] = meta if len(self._unclaimed) < _MOST_WHOLE else {"task_id": task_id}
         if len(self._unclaimed) > _MOST_UNCLAIMED:
             self._miss()
 

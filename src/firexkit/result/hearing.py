@@ -83,7 +83,7 @@ class Hearing:
         wakeup = _wakeup_of(result)
         if self._wakeup is None and wakeup is not None:
             self._wakeup = wakeup
-            wakeup.listeners.append(self)
+            wakeup.listeners.add(self)
         return wakeup if wakeup is self._wakeup else None
 
     def remove(self, index: int) -> None:
@@ -97,9 +97,9 @@ class Hearing:
     def stop(self) -> None:
         """Hear of nothing more."""
         if self._wakeup is not None:
-            self._wakeup.listeners.remove(self)
-            self._wakeup.leave(self._followed)
-            self._wakeup = None
+            wakeup, self._wakeup = self._wakeup, None
+            wakeup.listeners.discard(self)
+            wakeup.leave(self._followed)
 
     # ── what is heard ─────────────────────────────────────────────────────────────────────
 
@@ -161,6 +161,8 @@ class Hearing:
 
     def wait(self, longest: float) -> None:
         """Return when something was heard, when it is time to look, or after some seconds."""
+        if self._due:
+            return  # a callback that waited, too, has heard something
         now, asked = monotonic(), self._silent | self._held
         self._is_safeguard = False
         if self._next_ask <= now:

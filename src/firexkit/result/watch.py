@@ -133,8 +133,10 @@ class Watch:
                     self._block(is_first=blocks == 0)
                     blocks += 1
         finally:
-            self._take_back()
-            self._hearing.stop()
+            try:
+                self._take_back()
+            finally:
+                self._hearing.stop()
 
     def _removed(self, settled: Mapping[int, tuple[Any, Exception | None]]) -> list[tuple[Any, Exception | None]]:
         for index, (_, error) in settled.items():

@@ -1,14 +1,17 @@
-"""Who waits is woken: in these workers nobody looks by himself, so a wait that nobody ends lasts until the test fails."""
+"""Who waits is woken: in these workers nobody looks by himself, so a wait that nobody ends lasts until a test fails."""
+
+import gc
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from celery import Celery
 from celery.result import AsyncResult
 
-from firexkit.result import hearing
+from firexkit.result import forget_chain_results, hearing, wait_on_async_results
 from firexkit.revoke import revoke_result
 from worker.apps import waking as tasks
 from worker.apps.waking import hear, say
-from worker.rig import BACKEND, BROKER, wait_until
+from worker.rig import wait_until
 
 APP = "worker.apps.waking"
 ONLY_WOKEN = {tasks.ONLY_WOKEN: "yes"}
@@ -37,6 +40,13 @@ def result_of(task_id):
     return AsyncResult(task_id, app=tasks.app)
 
 
+def followers():
+    """How many follow the result that most follow."""
+    client = tasks.app.backend.client
+    channels = client.pubsub_channels("celery-task-meta-*")
+    return max((count for _, count in client.pubsub_numsub(*channels)), default=0)
+
+
 def seen(task, *args, **kwargs):
     """What a parent has seen when it was woken."""
     return task.delay(*args, **kwargs).get(timeout=15)["seen"]
@@ -44,24 +54,24 @@ def seen(task, *args, **kwargs):
 
 # ── children that it sent ────────────────────────────────────────────────────────────────
 
-INTERRUPTED, REVOKED, NOT_RUN = "ChainInterruptedException", "ChainRevokedException", "ChainRevokedPreRunException"
+INTERRUPTED, REVOKED = "ChainInterruptedException", "ChainRevokedException"
 
 
 @pytest.mark.parametrize(
     ("parent", "expected"),
     [
-        (tasks.of_one.s(), [1]),
+        (tasks.of_one.s(), 1),
         (tasks.of_one_that_was_early.s(), 1),
         (tasks.of_large_ones.s(), [10_000, 10_000]),
         (tasks.of_many.s(), [*range(8)]),
         (tasks.of_any.s("any"), [3, 2, 1, 0]),
-        (tasks.of_a_chain.s(), [1]),
+        (tasks.of_a_chain.s(), 1),
         (tasks.of_a_chain_that_was_early.s(), 1),
         (tasks.of_a_broken_chain.s(), [INTERRUPTED, "broken"]),
         (tasks.of_a_broken_chain.s(early=True), [INTERRUPTED, "broken"]),
-        (tasks.of_one_it_revokes.s(), [[NOT_RUN, "quick"]] * 2),
-        (tasks.of_a_retried_one.s(), [2]),
-        (tasks.of_a_retried_one.s(countdown=0), [2]),
+        (tasks.of_one_it_revokes.s(), [[REVOKED, "quick"]] * 2),
+        (tasks.of_a_retried_one.s(), 2),
+        (tasks.of_a_retried_one.s(countdown=0), 2),
         (tasks.of_a_replaced_one.s(), 1),
         (tasks.of_a_replaced_one.s(by_chain=True), 1),
         (tasks.of_a_replaced_one.s(before=[1], after=[1]), 1),
@@ -94,7 +104,7 @@ def test_a_revoked_member_that_never_starts(worker, member, early):
     revoke_result(victim)
     say("k.revoked")
 
-    assert parent.get(timeout=15)["seen"] == [NOT_RUN, "quick"]
+    assert parent.get(timeout=15)["seen"] == [REVOKED, "quick"]
 
 
 @only_prefork
@@ -118,9 +128,12 @@ def test_a_revoked_member_that_runs(worker, member, early):
 
 def test_guests_of_a_task_enqueued_once(worker):
     """Whoever asks for the key is told of the end of the one task, which only the first has sent."""
-    parents = [tasks.of_one_enqueued_once.delay("once") for _ in range(3)]
+    parent = tasks.of_three_with_one_child.delay("once")
+    hear("once.started")
+    wait_until(lambda: followers() >= 2, what="the guests to follow the task's result")
+    say("once")
 
-    assert [parent.get(timeout=15)["seen"] for parent in parents] == [[1]] * 3
+    assert parent.get(timeout=15)["seen"] == [7] * 3
 
 
 @pytest.mark.parametrize("word", ["before", "meanwhile"])
@@ -135,3 +148,140 @@ def test_a_task_that_somebody_else_sent(worker, word):
     say("k")
 
     assert parent.get(timeout=15)["seen"] == 7
+
+
+def test_a_client_that_waits(worker, only_woken):
+    """A client is told when it says that it waits; else at first by the task's own channel, and then by its own."""
+    block = tasks.late.s(1).enqueue(block=True)
+    results = [tasks.late.delay(number) for number in (2, 3)]
+    for result in results:
+        wait_on_async_results(result)
+
+    assert [result.result["answer"] for result in (block, *results)] == [1, 2, 3]
+
+
+# Celery has a backend for each thread, whose connections are collected with it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_threads_of_a_client(worker, only_woken):
+    """Threads that wait at the same time are told of their own tasks, and leave no connection when they end."""
+
+    def answers():
+        with ThreadPoolExecutor(4) as threads:
+            return [*threads.map(lambda number: tasks.late.s(number).enqueue(block=True).result["answer"], range(8))]
+
+    assert answers() == [*range(8)]
+    gc.collect()
+    before = clients()
+    assert [answers() for _ in range(3)] == [[*range(8)]] * 3
+    gc.collect()
+    wait_until(lambda: clients() - before <= Counter(normal=4), what="the end of the connections of twelve threads")
+
+
+# ── what cuts a wait short ───────────────────────────────────────────────────────────────
+
+
+@only_prefork
+def test_a_time_limit_in_the_middle_of_a_wait(worker):
+    """Whoever goes on after it waits as before."""
+    parent = tasks.whose_time_ends_while_it_waits.delay("k")
+
+    assert parent.get(timeout=15)["seen"] == [1, 2]
+
+
+@only_prefork
+def test_a_time_limit_while_the_server_does_not_answer(worker):
+    """Late answers are nobody's: neither a message nor a subscription that was cut short confuses what comes after."""
+    sending = tasks.whose_time_ends_while_it_sends.delay()
+    answers, seen = sending.get(timeout=15)["seen"]
+    foreign = tasks.told_to.delay("k", 7)
+    following = tasks.whose_time_ends_while_it_follows.delay(foreign.id)
+    hear("k.started")
+    say("k")
+
+    assert answers == "abc"
+    assert seen in ([1], [1, 2])
+    assert following.get(timeout=15)["seen"] == [7, "own"]
+
+
+@only_prefork
+def test_a_process_that_was_ended_in_the_middle_of_a_wait(worker):
+    """A revoked parent ends its child, and the next parents are told."""
+    parent = tasks.of_a_revoked_one.delay("k", terminate=True)
+    hear("k.started")
+    revoke_result(parent)
+    hear("k.ended")
+
+    wait_until(lambda: parent.state == "REVOKED", what="its end")
+    assert [tasks.of_one.delay().get(timeout=15)["seen"] for _ in range(3)] == [1, 1, 1]
+
+
+@only_prefork
+def test_a_task_that_forks(worker):
+    """A forked process shares no connection with the one that it was forked from."""
+    assert tasks.that_forks.delay().get(timeout=15)["seen"] == ["before", "meanwhile", "forked", "after"]
+
+
+def test_a_connection_that_is_lost(worker):
+    """Whoever waits connects again, and reads what it may have missed."""
+    parent = tasks.of_two_in_turn.delay("k")
+    hear("k.started")
+    wait_until(waiters, what="the parent to listen")
+    for client in tasks.app.backend.client.client_list():
+        if client["sub"] != "0" and client["psub"] == "0":  # the worker's main process hears patterns
+            tasks.app.backend.client.client_kill_filter(client["id"])
+    say("k")
+
+    assert parent.get(timeout=15)["seen"] == [1, 2]
+
+
+# ── what waits leave behind ──────────────────────────────────────────────────────────────
+
+
+def clients():
+    """How many connections the server has, of each kind."""
+    return Counter("pubsub" if client["sub"] != "0" else "normal" for client in tasks.app.backend.client.client_list())
+
+
+def waiters():
+    return tasks.app.backend.client.pubsub_channels("FIREXKIT_WAKE:*")
+
+
+def test_a_thousand_waits_leave_nothing(worker):
+    """No keys, nothing in the memory of who waited, and no more connections and channels than one for each parent."""
+    client = tasks.app.backend.client
+    [tasks.of_many_one_by_one.delay(20).get(timeout=15) for _ in range(5)]
+    connections, channels, keys = clients(), set(client.pubsub_channels()), set(client.keys())
+    parents = [tasks.of_many_one_by_one.delay(500) for _ in range(2)]
+    remembered = [parent.get(timeout=50)["seen"] for parent in parents]
+    [forget_chain_results(parent) for parent in parents]
+
+    assert remembered == [0, 0]
+    assert clients() - connections <= Counter(pubsub=2, normal=8)
+    assert len({*client.pubsub_channels()} - channels) <= 2
+    assert {*client.keys()} <= keys
+
+
+# ── how long a wait lasts, and what is done meanwhile ────────────────────────────────────
+
+
+def test_callbacks_keep_their_frequency(worker):
+    """One runs five times, not sooner than it asked for, before it ends the wait; another is not due."""
+    assert tasks.with_callbacks.delay("k").get(timeout=15)["seen"] == [5, 0, True]
+
+
+def test_much_news_does_not_outlast_a_wait(worker):
+    """A wait ends in time though there is always something to look at."""
+    parent = tasks.of_one_for_a_while.delay("k", max_wait=1)
+    child, channel = hear("k.child"), hear("k.channel")
+    news = tasks.app.backend.client.pipeline(transaction=False)
+    for _ in range(100):
+        news.publish(channel, f"firexkit-look-at:{child}")
+    wait_until(lambda: [news.execute() for news in [news]] and parent.ready(), 20, what="the wait to end", every=0)
+    say("k")
+
+    assert parent.get(timeout=15)["seen"] == "WaitOnChainTimeoutError"
+
+
+def test_a_wait_without_time_looks_once(worker):
+    """It finds a child that has ended."""
+    assert tasks.of_one_at_once.delay().get(timeout=15)["seen"] == 1

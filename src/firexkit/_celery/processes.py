@@ -226,13 +226,6 @@ class Processes(asynpool.AsynPool):  # type: ignore[misc]  # as above
         self._blocked.forget(getattr(self._cache.get(job), "_worker_pid", None))
         super()._on_hard_timeout(job)
 
-    def flush(self) -> None:
-        """The connection is lost; what runs goes on."""
-        super().flush()
-        # Celery before 5.7 forgets here who is busy, and would give a task to the process that waits for it.
-        running = {job._write_to for job in self._cache.values() if job._write_to}
-        self._busy_workers.update(process.inqW_fd for process in running if process._is_alive())
-
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
         super()._event_process_exit(hub, proc)
         if proc in self._pool:

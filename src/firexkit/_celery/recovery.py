@@ -12,6 +12,8 @@ Celery and kombu, observed with a server killed and started again on its data (d
 - A message keeps the channel it came by, so its late acknowledgement goes to one that is closed (all versions).
 - Celery 5.3.1 (`worker/consumer/consumer.py:447`) and 5.6.3 (`worker/loops.py:126`) clear the whole timer, and with it
   the time limits of running tasks.
+- Celery before 5.7 makes the pool forget which of its processes are busy (`flush`, too), and may then hand a task to
+  the very process that waits for it.
 - Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no late
   acknowledgement, no sign of a lost process.
 
@@ -74,6 +76,8 @@ def install() -> None:
     ]
     if "self._cache.clear()" in _source(AsynPool.flush):
         mends.append((AsynPool, "flush", _keeping_running))
+    if celery.VERSION < (5, 7):
+        mends.append((AsynPool, "flush", _keeping_busy))
     if celery.VERSION < (5, 6):
         mends.append((Mingle, "start", _first_time_only))
     for owner, name, mend in mends:
@@ -238,6 +242,18 @@ def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], 
         pool._cache.update({number: job for number, job in running.items() if not job.ready()})
 
     return flush_but_running
+
+
+def _keeping_busy(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], None]:
+    """Celery forgets who is busy, and would give a task to the process that waits for it."""
+
+    @wraps(flush)
+    def flush_but_busy(pool: AsynPool) -> None:
+        flush(pool)
+        running = {job._write_to for job in pool._cache.values() if job._write_to}
+        pool._busy_workers.update(process.inqW_fd for process in running if process._is_alive())
+
+    return flush_but_busy
 
 
 def _spare_time_limits(consumer: Consumer) -> None:

@@ -6,15 +6,19 @@ In a worker with ``ONLY_WOKEN`` in its environment a wait never looks by itself:
 import os
 import signal
 import time
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
 
 from celery import Task, chain, group
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.result import AsyncResult
 
 from firexkit._celery import outbox, recovery
-from firexkit.chain import InjectArgs
+from firexkit._celery.wakeup import wakeup_of
 from firexkit.result import (
     ChainException,
+    ChainRevokedException,
     WaitLoopCallBack,
     WaitOnChainTimeoutError,
     hearing,
@@ -22,7 +26,7 @@ from firexkit.result import (
     wait_on_async_results,
 )
 from firexkit.revoke import revoke_result
-from firexkit.task import FireXTask, PendingChildStrategy
+from firexkit.task import FireXTask, PendingChildStrategy, flame
 from worker.rig import make_app, wait_until
 
 ONLY_WOKEN = "FIREXKIT_TEST_ONLY_WOKEN"
@@ -124,12 +128,28 @@ def plain(*_):
     return {"answer": 1}
 
 
+@app.task(base=Task, name=f"{__name__}.plain_and_quick")
+def plain_and_quick(*_):
+    return {}
+
+
 # ── parents, each with what it has seen when it was woken ────────────────────────────────
+
+
+def answer_of(parent, chain):
+    (answer,) = parent.enqueue_child_and_get_results(chain, return_keys="answer")
+    return answer
+
+
+@app.task(bind=True)
+def tells_in_its_body(self):
+    self.send_event("task-of-a-user", told="body")
+    return {"told": "end"}
 
 
 @app.task(bind=True, returns="seen")
 def of_one(self):
-    return self.enqueue_child_and_get_results(late.s(1), return_keys="answer")
+    return answer_of(self, late.s(1))
 
 
 @app.task(bind=True, returns="seen")
@@ -170,7 +190,7 @@ def of_any(self, key):
 
 @app.task(bind=True, returns="seen")
 def of_a_chain(self):
-    return self.enqueue_child_and_get_results(late.s(1) | quick.s() | late.s("@answer"), return_keys="answer")
+    return answer_of(self, late.s(1) | quick.s() | late.s())
 
 
 @app.task(bind=True, returns="seen")
@@ -186,7 +206,9 @@ def blamed(wait):
     try:
         wait()
     except ChainException as error:
-        return [type(error).__name__, error.task_name.rpartition(".")[2]]
+        # Celery's newer workers store REVOKED for what never started, too.
+        kind = ChainRevokedException if isinstance(error, ChainRevokedException) else type(error)
+        return [kind.__name__, error.task_name.rpartition(".")[2]]
     return None
 
 
@@ -199,7 +221,7 @@ def of_a_broken_chain(self, early=False):
     return blamed(self.wait_for_children)
 
 
-@app.task(bind=True, returns="seen", pending_child_strategy=PendingChildStrategy.Continue)
+@app.task(bind=True, returns="seen")
 def of_a_revoked_one(self, key, member=0, early=False, terminate=False):
     """The members before the one that somebody revokes have ended; that one runs, or waits where nobody takes it."""
     victim = endless.s(key=key) if terminate else quick.s().set(queue=UNCONSUMED_QUEUE)
@@ -214,12 +236,13 @@ def of_a_revoked_one(self, key, member=0, early=False, terminate=False):
 def of_one_it_revokes(self):
     child = self.enqueue_child(quick.s().set(queue=UNCONSUMED_QUEUE))
     revoke_result(child)
-    return [blamed(lambda: self.wait_for_specific_children(child)) for _ in range(2)]
+    first = blamed(lambda: self.wait_for_specific_children(child))
+    return [first, blamed(lambda: self.wait_for_specific_children(child))]
 
 
 @app.task(bind=True, returns="seen")
 def of_a_retried_one(self, countdown=0.1):
-    return self.enqueue_child_and_get_results(at_third.s(countdown), return_keys="answer")
+    return answer_of(self, at_third.s(countdown))
 
 
 @app.task(bind=True, returns="seen")
@@ -254,7 +277,14 @@ def of_a_group(self, after_one=False):
 
 @app.task(bind=True, returns="seen")
 def of_one_enqueued_once(self, key):
-    return self.enqueue_child_once_and_extract(late.s(1), enqueue_once_key=key, return_keys="answer")
+    (answer,) = self.enqueue_child_once_and_extract(told_to.s(key, 7), enqueue_once_key=key, return_keys="answer")
+    return answer
+
+
+@app.task(bind=True, returns="seen")
+def of_three_with_one_child(self, key):
+    asking = self.enqueue_in_parallel([of_one_enqueued_once.s(key) for _ in range(3)])
+    return [one.result["seen"] for one in asking]
 
 
 @app.task(bind=True, returns="seen")
@@ -288,7 +318,7 @@ def of_one_within_another_wait(self, key):
         seen.append([first, second].index(child))
         if child is first:
             say(f"{key}2")
-            seen += self.enqueue_child_and_get_results(late.s("third"), return_keys="answer")
+            seen.append(answer_of(self, late.s("third")))
     return seen
 
 
@@ -312,3 +342,238 @@ def of_two_results_of_one(self):
     for _ in wait_for_any_results([AsyncResult(child.id, app=app)]):
         self.wait_for_specific_children(child)
     return True
+
+
+# ── what is told, and when ───────────────────────────────────────────────────────────────
+
+
+class Talkative(FireXTask):
+    """Sends a task in each place around its function where a user's code may be, and waits for what that does."""
+
+    def pre_task_run(self, extra_events=None):
+        super().pre_task_run(extra_events)
+        self._ask("before")
+
+    def post_task_run(self, results, extra_events=None):
+        super().post_task_run(results, extra_events)
+        self._ask("after")
+
+    def on_success(self, retval, task_id, args, kwargs):
+        self._ask("success")
+
+    def after_return(self, status, retval, task_id, args, kwargs, einfo):
+        self._ask("return")
+
+    def _ask(self, place):
+        key = f"{self.request.id}.{place}"
+        echo.delay(key)
+        hear(key, timeout=5)
+
+
+@app.task
+def echo(key):
+    say(key)
+
+
+class SlowToBegin(FireXTask):
+    """A user's code before the function, after what the kit does there."""
+
+    def pre_task_run(self, extra_events=None):
+        super().pre_task_run(extra_events)
+        endless.run(self.bag["key"])
+
+
+@app.task(base=SlowToBegin, name=f"{__name__}.slow_to_begin")
+def slow_to_begin(key):
+    """Ends before its function begins."""
+
+
+@app.task
+@flame("key", formatter=endless.run)
+def slow_to_show(key):
+    """Ends while a user's code renders what it begins with."""
+
+
+@app.task(base=Talkative, name=f"{__name__}.talks", returns="answer")
+def talks(answer=None):
+    return answer
+
+
+@app.task(base=Talkative, name=f"{__name__}.talks_of_nothing", ignore_result=True)
+def talks_of_nothing(answer=None):
+    """As the other, but it stores nothing."""
+
+
+# ── what cuts a wait short ───────────────────────────────────────────────────────────────
+
+
+@app.task(bind=True, returns="seen", soft_time_limit=0.5)
+def whose_time_ends_while_it_waits(self, key):
+    """It waits on then, for that child and for another."""
+    child = self.enqueue_child(told_to.s(key, 1))
+    with suppress(SoftTimeLimitExceeded):
+        self.wait_for_specific_children(child)
+    say(key)
+    self.wait_for_specific_children(child)
+    return [child.result["answer"], answer_of(self, late.s(2))]
+
+
+@contextmanager
+def cut_short(seconds):
+    """Raise a soft time limit in the block, as the worker does, and let it end there."""
+    limit = signal.signal(signal.SIGALRM, raise_limit)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        with suppress(SoftTimeLimitExceeded):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, limit)
+
+
+def raise_limit(*_):
+    raise SoftTimeLimitExceeded
+
+
+@contextmanager
+def stopped_server():
+    """A server that takes what is sent, and answers nothing."""
+    pid = app.backend.client.info("server")["process_id"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@app.task(bind=True, returns="seen")
+def whose_time_ends_while_it_sends(self):
+    """What it sends and tells after that is answered as if nothing had been."""
+    self.enqueue_child(quick.s(1))
+    with stopped_server(), cut_short(0.2):
+        while True:
+            self.enqueue_child(quick.s(2))
+    answers = outbox.run(app.backend, [("ECHO", word) for word in "abc"])
+    self.wait_for_children()
+    return [b"".join(answers).decode(), sorted(child.result["answer"] for child in self.enqueued_children)]
+
+
+@app.task(bind=True, returns="seen")
+def whose_time_ends_while_it_follows(self, task_id):
+    """The wait for a foreign task is cut short before the server has confirmed that it follows its result."""
+    foreign = AsyncResult(task_id, app=app)
+    with stopped_server(), cut_short(0.2):
+        wait_on_async_results(foreign)
+    answer = answer_of(self, late.s("own"))
+    wait_on_async_results(foreign)
+    return [foreign.result["answer"], answer]
+
+
+@app.task(bind=True, returns="seen")
+def that_forks(self):
+    """It waits, and so does a process that it forks, and it waits once more; each is told of its own child."""
+    seen = [answer_of(self, late.s("before"))]
+    reader, writer = os.pipe()
+    if (forked := os.fork()) == 0:
+        try:
+            os.write(writer, answer_of(self, late.s("forked")).encode())
+        finally:
+            os._exit(0)
+    seen.append(answer_of(self, late.s("meanwhile")))
+    os.waitpid(forked, 0)
+    seen.append(os.read(reader, 100).decode())
+    return [*seen, answer_of(self, late.s("after"))]
+
+
+@app.task(bind=True, returns="seen")
+def of_two_in_turn(self, key):
+    child = self.enqueue_child(told_to.s(key, 1), block=True)
+    return [child.result["answer"], answer_of(self, late.s(2))]
+
+
+@app.task(bind=True, returns="seen")
+def of_many_one_by_one(self, count):
+    """Every other one is followed, as it is of plain Celery. All are forgotten."""
+    for number in range(count):
+        child = self.enqueue_child((quick, plain_and_quick)[number % 2].s(number), block=True)
+        self.forget_child_result(child)
+    told = wakeup_of(app.backend)
+    return len(told._unclaimed) + len(told._followed) + len(told.listeners)
+
+
+# ── how long a wait lasts, and what is done meanwhile ────────────────────────────────────
+
+
+@app.task(bind=True, returns="seen")
+def with_callbacks(self, key):
+    """One that runs often, one that runs seldom, and one that ends the wait when the first has run five times."""
+    ran = {"often": [], "never": []}
+
+    def run(name):
+        ran[name].append(time.monotonic())
+        if len(ran["often"]) == 5:
+            say(key)
+
+    child = self.enqueue_child(told_to.s(key))
+    callbacks = [
+        WaitLoopCallBack(run, 0.1, {"name": "often"}),
+        WaitLoopCallBack(run, 60, {"name": "never"}),
+    ]
+    self.wait_for_specific_children(child, callbacks=callbacks)
+    pauses = [later - earlier for earlier, later in pairwise(ran["often"])]
+    return [len(ran["often"]), len(ran["never"]), min(pauses) > 0.09]
+
+
+@app.task(bind=True, returns="seen", pending_child_strategy=PendingChildStrategy.Continue)
+def of_one_for_a_while(self, key, max_wait):
+    """Somebody tells of its child all the time, though that has not ended."""
+    child = self.enqueue_child(told_to.s(key))
+    say(f"{key}.child", child.id)
+    say(f"{key}.channel", wakeup_of(app.backend).channel)
+    try:
+        self.wait_for_specific_children(child, max_wait=max_wait)
+    except WaitOnChainTimeoutError as error:
+        return type(error).__name__
+    return None
+
+
+@app.task(bind=True, returns="seen")
+def of_one_at_once(self):
+    """With no time at all it looks once, though nothing has told it of the child that has ended."""
+    child = self.enqueue_child(quick.s(1))
+    until_stored(child.id)
+    self.wait_for_specific_children(child, max_wait=0)
+    return child.result["answer"]
+
+
+# ── while the server is away ─────────────────────────────────────────────────────────────
+
+
+def until_there(path):
+    wait_until(Path(path).exists, 30, what=path)
+
+
+@app.task(returns="answer")
+def until_file(path, answer=None, ends=None):
+    """Notes that it runs, and ends when there is a file; the server may be away meanwhile, or be ended by it."""
+    with Path(f"{path}.started").open("a") as file:
+        file.write("x")
+    if ends:
+        os.kill(ends, signal.SIGKILL)
+    until_there(path)
+    return answer
+
+
+@app.task(bind=True, returns="seen")
+def of_one_through_an_outage(self, path):
+    child = self.enqueue_child(until_file.s(path, 1), block=True)
+    return [child.result["answer"], answer_of(self, late.s(2))]
+
+
+@app.task(bind=True, returns="seen")
+def of_one_sent_before_an_outage(self, path):
+    """The server is away between the child's message and the wait for it."""
+    child = self.enqueue_child(until_file.s(path, 1))
+    until_there(f"{path}.wait")
+    self.wait_for_specific_children(child)
+    return child.result["answer"]

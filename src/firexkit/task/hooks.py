@@ -9,4 +9,5 @@ _OURS: Final = frozenset({f"{__package__}.base", "celery.app.task"})
 
 def is_users(task: Any, hook: str) -> bool:
     """Whether a hook of a task is neither the kit's own nor Celery's."""
-    return getattr(type(task), hook).__module__ not in _OURS
+    # Not type(): Celery may hand over a promise of the task.
+    return getattr(task.__class__, hook).__module__ not in _OURS

@@ -311,6 +311,8 @@ def forget_lingering(self, key):
 def forget_tree(self):
     """The keys that a chain with children adds, and those that it leaves when it is forgotten."""
     client = app.backend.client
+    # What this task tells of its own start may be still under way.
+    wait_until(lambda: client.exists(f"{self.request.id}_starttime"), what="the record of this start")
     before = set(client.keys("*"))
     child = self.enqueue_child(mix.s(1, 2) | nest.s(levels=2) | frame.s("@violet"), block=True)
     sent = set(client.keys("*")) - before

@@ -72,6 +72,11 @@ class Unacked:
         with self._channel.client.pipeline() as pipe:
             pipe.zrem(self._channel.unacked_index_key, held.tag).hdel(self._channel.unacked_key, held.tag).execute()
 
+    def drop_all(self) -> None:
+        """Acknowledge every message."""
+        for held in list(self):
+            self.drop(held)
+
 
 @contextmanager
 def unacked(app: Celery, queues: Collection[str]) -> Iterator[Unacked | None]:

@@ -11,6 +11,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from firexkit import _wire
+from firexkit._celery.unacked import unacked
 from firexkit.app import FireX
 from firexkit.broker_address import without_password
 
@@ -73,7 +74,10 @@ def told_run(app: FireX, queue: str) -> tuple[str, str] | None:
 
 
 def clear_queue(app: FireX, queue: str) -> None:
-    """Leave nothing of a run's own queue behind."""
+    """Leave nothing of a run's own queue behind, once its worker is gone."""
+    with unacked(app, [queue]) as messages:
+        if messages is not None:
+            messages.drop_all()  # a run ends with its root's result, which comes before the acknowledgement
     with app.connection_for_write() as connection:
         entity = app.amqp.queues[queue].bind(connection.default_channel)
         entity.declare()  # kombu forgets the bindings of those queues only that it knows

@@ -3,6 +3,7 @@
 This is the face of the package; each name lives in the module it is imported from.
 """
 
+from firexkit._celery import finalizers
 from firexkit._celery.tracking import (
     disable_all_async_results,
     disable_async_result,
@@ -112,3 +113,4 @@ __all__ = [
 
 adopt(__name__, globals(), __all__)
 describing.install()
+finalizers.install()

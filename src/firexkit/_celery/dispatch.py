@@ -87,7 +87,7 @@ class Dispatch:
         if self._only_once and commands and self._posted is not None:
             self.send(())
         posted, self._posted = self._posted, None
-        earlier, answered = posted or ((), _log_refusals)
+        earlier, answered = posted or ((), log_refusals)
         try:
             answers = self._guarded(self._exchange, commands, len(earlier) + len(commands))
         except Exception as error:
@@ -141,10 +141,11 @@ def raise_refusals(answers: list[Any]) -> None:
     _accepted(answers)
 
 
-def _log_refusals(answers: list[Any]) -> None:
+def log_refusals(answers: list[Any]) -> None:
+    """For what work can go on without."""
     for answer in answers:
         if isinstance(answer, _refusal()):
-            logger.warning("The result backend refuses what a task tells: %s", answer)
+            logger.warning("The server refuses what it is told: %s", answer)
 
 
 class _Threads(threading.local):

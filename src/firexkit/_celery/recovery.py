@@ -49,12 +49,10 @@ class Fetched:
     Attributes:
         message: The message.
         in_pool: Whether a process or thread of the pool has the task; that goes on whatever the broker does.
-        recorded: Whether the broker was told that we have it.
     """
 
     message: Any
     in_pool: bool = False
-    recorded: bool = True
 
 
 # By consumer and delivery tag. A consumer outlives its connections, its channels do not.
@@ -194,7 +192,7 @@ def _take_fetched(channel: redis.Channel, in_pool: Set[str]) -> dict[str, Fetche
 
 
 def _take_unrecorded(qos: redis.QoS) -> dict[str, Fetched]:
-    return {message.delivery_tag: Fetched(message, recorded=False) for message in _unrecorded.pop(qos, [])}
+    return {message.delivery_tag: Fetched(message) for message in _unrecorded.pop(qos, [])}
 
 
 def _move(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
@@ -227,10 +225,9 @@ def _is_settled(one: Fetched, tag: str, channel: redis.Channel, *, counted: bool
 
 
 def _put_back(one: Fetched, tag: str, channel: redis.Channel) -> None:
-    if not one.recorded:
-        # The broker may have heard it nevertheless, and only its answer got lost; writing it again changes nothing.
-        channel.qos.append(one.message, tag)
-        channel.qos._delivered.pop(tag)
+    # The broker may not have heard that we have it; writing it again changes nothing.
+    channel.qos.append(one.message, tag)
+    channel.qos._delivered.pop(tag)
     channel.qos.restore_by_tag(tag)
 
 

@@ -133,6 +133,13 @@ def plain_and_quick(*_):
     return {}
 
 
+@app.task(returns="answer")
+def teller(key, answer=None):
+    """Says so when it runs."""
+    say(key)
+    return answer
+
+
 # ── parents, each with what it has seen when it was woken ────────────────────────────────
 
 
@@ -186,6 +193,22 @@ def of_any(self, key):
         seen.append(names[child])
         say(f"{key}{names[child] - 1}")
     return seen
+
+
+@app.task(bind=True, returns="seen")
+def of_a_sliding_window(self, key):
+    """The first child ends when the last one runs, for which the others have made room one after the other."""
+    chains = [told_to.s(key, 0), *(quick.s(number) for number in range(1, 5)), teller.s(key, 5)]
+    children = self.enqueue_in_parallel(chains, max_parallel_chains=2)
+    return [child.result["answer"] for child in children]
+
+
+@app.task(bind=True, returns="seen")
+def of_a_window_with_a_failure(self, raises):
+    """Whom it blames, and how many it has sent."""
+    chains = [quick.s(0), broken.s(seconds=0), quick.s(2)]
+    raised = blamed(lambda: self.enqueue_in_parallel(chains, max_parallel_chains=1, raise_exception_on_failure=raises))
+    return [raised, len(self.enqueued_children)]
 
 
 @app.task(bind=True, returns="seen")

@@ -20,7 +20,15 @@ from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.preparation import Sources, loaded_app
 from firexkit.runtime.processes import leave
 from firexkit.runtime.runs import default_runs_directory
-from firexkit.runtime.worker import DEFAULT_QUEUE, WorkerSettings, default_concurrency, full_name, serve, worker_log_in
+from firexkit.runtime.worker import (
+    DEFAULT_QUEUE,
+    WorkerSettings,
+    default_concurrency,
+    full_name,
+    leave_after_run,
+    serve,
+    worker_log_in,
+)
 
 RETRIES_AFTER_A_RUN = 2
 """Tries to find a run's own server again, seconds apart, before the worker ends."""
@@ -63,10 +71,16 @@ def command(**options: Any) -> None:
     click.echo(f"{settings.name} works on {without_password(address)}, queue {settings.queues[0]}. Ctrl-C ends it.")
     click.echo(f"Logs: {settings.log}")
     console = sys.stdout  # Celery lets the worker's log have what is printed from now on
-    code = serve(app, settings, lambda: print("ready", file=console, flush=True))
-    if code and settings.directory and not is_alive(settings.directory):
+
+    def leave_in_peace() -> None:
         print("the run is over", file=console, flush=True)
         leave(0)
+
+    if settings.directory:
+        leave_after_run(app, settings.directory, leave_in_peace)
+    code = serve(app, settings, lambda: print("ready", file=console, flush=True))
+    if code and settings.directory and not is_alive(settings.directory):
+        leave_in_peace()
     raise SystemExit(code)
 
 

@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,15 +23,18 @@ from celery.platforms import EX_FAILURE
 from firexkit._celery import prompt_signals
 from firexkit._file_names import safe_name
 from firexkit.app import FireX
-from firexkit.runtime.alive import is_alive
+from firexkit.runtime import broker
+from firexkit.runtime.alive import is_alive, wait_until_over
 from firexkit.runtime.directory import PRIVATE_DIRECTORY, RunDirectory
 from firexkit.runtime.pages import begin_worker_log, write_pages
-from firexkit.runtime.processes import descendants
+from firexkit.runtime.processes import descendants, kill_all
 
 FEWEST_SLOTS: Final = 8
 """Tasks mostly wait for the commands they run, so a few more slots than cores are needed even on a small machine."""
 MAIN_WORKER: Final = "mc"
 DEFAULT_QUEUE: Final = "celery"
+OWN_END_PATIENCE: Final = 5.0
+"""Seconds that a worker has to end by itself after its run."""
 INTERRUPTED: Final = 128 + signal.SIGINT
 
 
@@ -122,12 +127,32 @@ def _end_with_the_run(worker: Worker, directory: RunDirectory) -> None:
 
     def stop_at_once(in_sighandler: bool = False, exitcode: int | None = None) -> None:
         if exitcode == EX_FAILURE and not is_alive(directory):
-            for process in descendants():
-                process.kill()
+            kill_all(descendants())
             raise _RunIsOverError
         stop(in_sighandler, exitcode)
 
     worker.stop = stop_at_once
+
+
+def leave_after_run(app: FireX, directory: RunDirectory, leave: Callable[[], None]) -> None:
+    """Watch, in a thread, for a run whose broker goes with it: Celery may look for that broker for ever.
+
+    Args:
+        app: the worker's app.
+        directory: the run's.
+        leave: ends this process; called after the pool was ended.
+    """
+
+    def watch() -> None:
+        wait_until_over(directory)
+        time.sleep(OWN_END_PATIENCE)  # the worker may end by itself meanwhile, and this thread with it
+        try:
+            broker.check(app)
+        except broker.BrokerError:
+            kill_all(descendants())
+            leave()
+
+    threading.Thread(target=watch, name="firexkit-end-of-run", daemon=True).start()
 
 
 def _configure(app: FireX, settings: WorkerSettings) -> None:

@@ -177,7 +177,7 @@ def test_a_command_that_cannot_be_run(tmp_path, command, options, error, text):
 def test_a_command_that_takes_too_long():
     """It is ended, and the error has what it printed; also what it said of its end."""
     with pytest.raises(subprocess.TimeoutExpired) as expired:
-        run("trap 'echo end; exit' TERM; echo begin; sleep 60 & wait", timeout=1)
+        run("trap 'echo end; exit' TERM; echo begin; while :; do sleep 60 & wait; done", timeout=1)
 
     assert (expired.value.timeout, expired.value.output) == (1, "begin\nend\n")
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 
 import pytest
 
@@ -51,6 +52,19 @@ def test_eight_threads_never_mix_their_bags(together, way):
     assert answers == [
         {"n": n, "own": n, "seen": [n] * 5, "context": True, RK: ("seen", "context")} for n in range(THREADS)
     ]
+
+
+def test_a_thread_with_the_context_of_a_call_knows_it():
+    """Whoever takes a task's context along, as asyncio.to_thread does, takes its arguments along."""
+    app = eager_app()
+
+    @app.task(bind=True, shared=False, name="m.asks_elsewhere", returns="seen")
+    def task(self, n):
+        context = copy_context()
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(context.run, lambda: self.bag["n"]).result()
+
+    assert task(7)["seen"] == 7
 
 
 @pytest.mark.timeout(60)

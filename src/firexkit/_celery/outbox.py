@@ -169,6 +169,17 @@ def confirmed(backend: Any) -> None:
         patiently(dispatch.send, ())
 
 
+def connect(backend: Any) -> None:
+    """Have connections for what this thread will send and read.
+
+    Raises:
+        redis.exceptions.ConnectionError: the server can't be reached.
+    """
+    if is_redis(backend):
+        backend.client.ping()
+        dispatch_to(backend.client.connection_pool).send([("PING",)])
+
+
 def catch_up(backend: Any) -> None:
     """Read the answers to what this thread has sent and not waited for."""
     if is_redis(backend) and (dispatch := busy_dispatch_to(backend.client.connection_pool)) is not None:

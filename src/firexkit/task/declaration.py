@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-import threading
+from contextvars import ContextVar
 from typing import Any
 
 from firexkit import _returns
@@ -16,24 +16,25 @@ from firexkit.task.errors import IllegalTaskNameException
 from firexkit.task.flame import CONFIGS_ATTRIBUTE, configs_from_option
 
 
-class Executions(threading.local):
-    """The calls of one task that run in this thread, one within the other."""
-
-    top: Any = None
-    """The innermost; None when none runs."""
+class Executions:
+    """The calls of one task that run in this context, one within the other."""
 
     def __init__(self) -> None:
-        self._running: list[Any] = []
+        self._running: ContextVar[tuple[Any, ...]] = ContextVar("firexkit_executions", default=())
+
+    @property
+    def top(self) -> Any:
+        """The innermost; None when none runs."""
+        running = self._running.get()
+        return running[-1] if running else None
 
     def push(self, execution: Any) -> None:
         """A call begins."""
-        self._running.append(execution)
-        self.top = execution
+        self._running.set((*self._running.get(), execution))
 
     def pop(self) -> None:
         """The innermost call has ended."""
-        self._running.pop()
-        self.top = self._running[-1] if self._running else None
+        self._running.set(self._running.get()[:-1])
 
 
 def read(task: Any) -> None:

@@ -18,7 +18,7 @@ from celery.states import SUCCESS
 from firexkit import _lazy, _wire
 from firexkit._celery import outbox
 from firexkit._celery.messages import header_of, is_encoded
-from firexkit._celery.patience import is_transient, patiently
+from firexkit._celery.patience import is_transient, outages, patiently
 from firexkit._celery.storing import is_stored
 from firexkit._records import records_of
 from firexkit.task.hooks import is_users
@@ -99,6 +99,15 @@ def mend_worker(**_: Any) -> None:
     _lazy.module("firexkit._celery.recovery").install()
 
 
+def open_connections(**_: Any) -> None:
+    """Let a process of a pool connect while nobody waits for it, not when its first task sends or ends."""
+    app = current_app._get_current_object()
+    with suppress(*outages()):  # whoever needs them connects then
+        outbox.connect(app.backend)
+        with app.producer_or_acquire() as producer:
+            producer.maybe_declare(app.amqp.default_exchange)
+
+
 def connect() -> None:
     """Listen to Celery, for every app in this process."""
     for signal, receiver in (
@@ -107,6 +116,7 @@ def connect() -> None:
         (signals.task_postrun, mark_task_postrun),
         (signals.worker_init, mend_worker),
         (signals.worker_ready, announce_queues),
+        (signals.worker_process_init, open_connections),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=f"firexkit.{receiver.__name__}")
 

@@ -15,7 +15,7 @@ import os
 import threading
 import uuid
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from time import monotonic, sleep
@@ -290,6 +290,20 @@ def asking_wakeup(backend: Any) -> Wakeup | None:
     if wakeup is None or not (_asks_to_be_told.get() or (wakeup.has_waited and not current_task)):
         return None
     return wakeup if wakeup.address() else None
+
+
+@contextmanager
+def told_of(backend: Any, channel: str) -> Iterator[Callable[[float], None]]:
+    """A function that waits some seconds at most for what is published on a channel from now on, or elsewhere."""
+    wakeup = wakeup_of(backend)
+    if wakeup is None:
+        yield sleep
+        return
+    wakeup.follow([channel])
+    try:
+        yield wakeup.wait
+    finally:
+        wakeup.leave([channel])
 
 
 def wakeup_of(backend: Any) -> Wakeup | None:

@@ -151,10 +151,14 @@ class RedisRunRecords(_OnRedis):
         return bool(self._client.set(claim, claimant, nx=True, ex=_CLAIM)) or _text(self._client.get(claim)) == claimant
 
     def release_once(self, key: str, run: str) -> None:
-        self._client.delete(once_count_key(key, run))
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.delete(once_count_key(key, run))
+            pipe.publish(once_uid_key(key, run), _wire.LOOK_AT)
+            pipe.execute()
 
     def publish_once(self, key: str, run: str, task_id: str) -> None:
         self._point(_wire.ONCE_UID, once_uid_key(key, run), run, task_id, once_count_key(key, run))
+        self._client.publish(once_uid_key(key, run), f"{_wire.LOOK_AT}{task_id}")
 
     def once_uid(self, key: str, run: str) -> str:
         return _text(self._client.get(once_uid_key(key, run)))

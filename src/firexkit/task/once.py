@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from time import monotonic, sleep
+from collections.abc import Callable
+from contextlib import ExitStack
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
 from firexkit import _wire
 from firexkit._celery.patience import patiently
 from firexkit._celery.types import AsyncResult
-from firexkit._records import current_run, records_of
+from firexkit._celery.wakeup import told_of
+from firexkit._records import current_run, once_uid_key, records_of
 from firexkit.result import WaitOnChainTimeoutError, wait_on_async_results_and_maybe_raise
 from firexkit.result.hearing import growing_pauses
 
 _PATIENCE = 60.0
 """Seconds that the owner of a key may take to send its task."""
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
-"""Seconds between two looks for the id, which comes as soon as the owner has sent its task."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+"""Seconds between two looks for the id, if nothing tells that it is there."""
 
 
 def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
@@ -37,18 +40,30 @@ def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, ke
         raise ValueError("raise_exception_on_failure needs block=True")
     retries = task.request.retries or 0
     key = f"{key}_{retries}" if retries else key
+    uid = _taken_by(task, key)
+    if uid is None:
+        return _as_owner(task, args, kwargs, key=key, block=block)
+    return _as_guest(task, uid, kwargs, block=block)
+
+
+def _taken_by(task: Any, key: str) -> str | None:
+    """The id of the task that runs for a key; None when the key is the caller's from now on."""
     runs, run, deadline = records_of(task.app.backend).runs, current_run(), monotonic() + _PATIENCE
-    # An owner that could not send gives the key back, so it is asked for again until an id is there.
     claimant = str(task.request.id or uuid4())
     pauses = growing_pauses(_FIRST_PAUSE, 1.5, _LONGEST_PAUSE)
-    while True:
-        if uid := runs.once_uid(key, run):
-            return _as_guest(task, uid, kwargs, block=block)
-        if runs.claim_once(key, run, claimant):
-            return _as_owner(task, args, kwargs, key=key, block=block)
-        if monotonic() > deadline:
-            raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
-        sleep(next(pauses))
+    with ExitStack() as asking:
+        wait: Callable[[float], None] | None = None
+        while monotonic() < deadline:
+            if uid := runs.once_uid(key, run):
+                return uid
+            # An owner that could not send gives the key back, so it is asked for again until an id is there.
+            if runs.claim_once(key, run, claimant):
+                return None
+            if wait is None:
+                wait = asking.enter_context(told_of(task.app.backend, once_uid_key(key, run)))
+            else:
+                wait(next(pauses))
+    raise WaitOnChainTimeoutError(f"Nobody sent the task for the key {key!r} within {_PATIENCE:g} s")
 
 
 def _as_owner(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:

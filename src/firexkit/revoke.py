@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import logging
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Protocol
@@ -10,11 +12,13 @@ from typing import Any, ClassVar, Protocol
 from celery import current_app
 
 from firexkit._celery.control import UnreadableAnswerError, ask
-from firexkit._celery.patience import patiently
+from firexkit._celery.patience import is_transient, patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
 
 __all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result", "revoke_tasks"]
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 _PATIENCE = 60.0
 """Seconds to keep trying while the broker is away."""
@@ -51,6 +55,7 @@ class RevokedRequests:
         self.timer_expiry: datetime.timedelta = datetime.timedelta(seconds=timer_expiry_secs)
         self.revoked_list: list[str] = []
         self.last_updated: datetime.datetime | None = _utc_now() if skip_first_cycle else None
+        self._updating = threading.Lock()
 
     @classmethod
     def instance(cls, existing_instance: KnowsRevoked | None = None) -> KnowsRevoked:
@@ -93,11 +98,44 @@ class RevokedRequests:
         """
         if result_id in self.revoked_list:
             return True
-        expiry = self.timer_expiry if timer_expiry_secs is None else datetime.timedelta(seconds=timer_expiry_secs)
-        if self.last_updated is not None and _utc_now() - self.last_updated <= expiry:
+        if not self._is_due(timer_expiry_secs):
             return False
         self.update()
         return result_id in self.revoked_list
+
+    def _is_due(self, timer_expiry_secs: float | None = None) -> bool:
+        expiry = self.timer_expiry if timer_expiry_secs is None else datetime.timedelta(seconds=timer_expiry_secs)
+        return self.last_updated is None or _utc_now() - self.last_updated > expiry
+
+    def update_elsewhere_if_due(self) -> None:
+        """Read the list anew in a thread, when it is time: a question to the workers takes seconds."""
+        if self._is_due() and self._updating.acquire(blocking=False):
+            app = current_app._get_current_object()
+            threading.Thread(target=self._update_for, args=(app,), name="firexkit-revocations", daemon=True).start()
+
+    def _update_for(self, app: Any) -> None:
+        app.set_current()
+        try:
+            self.update()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            logger.debug("Nobody could be asked for revocations: %s", error)
+        finally:
+            self._updating.release()
+
+
+def is_known_revoked(result_id: str) -> bool:
+    """Whether a task was revoked, as far as it is known now; a list that is old is read anew meanwhile.
+
+    Args:
+        result_id: the task's id.
+    """
+    known = RevokedRequests.instance()
+    if not isinstance(known, RevokedRequests):
+        return known.is_revoked(result_id)
+    known.update_elsewhere_if_due()
+    return result_id in known.revoked_list
 
 
 def revoke_result(result: AsyncResult, *, terminate: bool = True) -> None:

@@ -8,7 +8,7 @@ import pytest
 from celery.result import AsyncResult
 
 from firexkit.result import forget_chain_results, hearing, wait_on_async_results
-from firexkit.revoke import revoke_result
+from firexkit.revoke import RevokedRequests, is_known_revoked, revoke_result
 from worker.apps import waking as tasks
 from worker.apps.waking import hear, say
 from worker.rig import wait_until
@@ -265,6 +265,22 @@ def test_a_thousand_waits_leave_nothing(worker):
 
 
 # ── how long a wait lasts, and what is done meanwhile ────────────────────────────────────
+
+
+@pytest.fixture
+def fresh_revocations():
+    """A process that has not asked for revocations yet."""
+    before = RevokedRequests.instance()
+    yield RevokedRequests.instance(RevokedRequests(skip_first_cycle=False))
+    RevokedRequests.instance(before)
+
+
+def test_what_others_have_revoked_is_asked_for_meanwhile(worker, fresh_revocations):
+    """The workers take a second or two to answer; nobody's wait stands still for that."""
+    tasks.app.control.revoke("foreign")
+
+    assert not is_known_revoked("foreign")  # the question has only begun
+    wait_until(lambda: is_known_revoked("foreign"), what="the workers' answer")
 
 
 def test_callbacks_keep_their_frequency(worker):

@@ -17,7 +17,7 @@ from firexkit.result.errors import (
 )
 from firexkit.result.lookups import get_task_name_from_result, id_of, records_of_many
 from firexkit.result.tree import parents_of
-from firexkit.revoke import RevokedRequests
+from firexkit.revoke import is_known_revoked
 
 
 class Facts:
@@ -89,7 +89,7 @@ class Facts:
             return False
         if _wire.FIELD_REVOKED in known:
             return True
-        return self._asks_workers and bool(RevokedRequests.instance().is_revoked(member.id))
+        return self._asks_workers and is_known_revoked(member.id)
 
 
 def error_of(member: Any, state: str) -> Exception:

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from firexkit._celery import events
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -51,5 +53,7 @@ def announce(task: Any, event_type: str, **fields: Any) -> None:
     for listener in tuple(_listeners):
         try:
             listener(task, event_type, **fields)
+        except SoftTimeLimitExceeded:
+            raise  # it is meant for the task that tells, and may strike anywhere
         except Exception:
             logger.exception("%s: nobody was told %s by %r", task.name, event_type, listener)

@@ -15,6 +15,7 @@ from firexkit._celery.control import UnreadableAnswerError, ask
 from firexkit._celery.patience import is_transient, patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import records_of
+from firexkit._records.interface import ClusterRecords
 
 __all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "revoke_result", "revoke_tasks"]
 
@@ -83,7 +84,9 @@ class RevokedRequests:
 
     def update(self, verbose: bool = False) -> None:  # noqa: ARG002 - documented; the questions are always logged
         """Read the list anew, from the backend and, once per period and cluster, from the workers."""
-        records = records_of(current_app.backend).cluster
+        self._update_from(records_of(current_app.backend).cluster)
+
+    def _update_from(self, records: ClusterRecords) -> None:
         if records.claim_question(self.timer_expiry.total_seconds()):
             records.revoked(self.get_revoked_list_from_app())
         self.revoked_list = records.revoked_ids()
@@ -110,13 +113,14 @@ class RevokedRequests:
     def update_elsewhere_if_due(self) -> None:
         """Read the list anew in a thread, when it is time: a question to the workers takes seconds."""
         if self._is_due() and self._updating.acquire(blocking=False):
-            app = current_app._get_current_object()
-            threading.Thread(target=self._update_for, args=(app,), name="firexkit-revocations", daemon=True).start()
+            # An app makes a backend, with connections, for each thread that asks for it; this one needs none.
+            known = current_app._get_current_object(), records_of(current_app.backend).cluster
+            threading.Thread(target=self._update_for, args=known, name="firexkit-revocations", daemon=True).start()
 
-    def _update_for(self, app: Any) -> None:
+    def _update_for(self, app: Any, records: ClusterRecords) -> None:
         app.set_current()
         try:
-            self.update()
+            self._update_from(records)
         except Exception as error:
             if not is_transient(error):
                 raise

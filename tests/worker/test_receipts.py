@@ -24,20 +24,30 @@ def channel(own_server: Server):
 
 
 def test_a_message_is_held_until_it_is_acknowledged(channel, own_server: Server):
-    """It stands in kombu's own keys, in kombu's own form, from when it was taken until then."""
-    first, second = channel.basic_get("work"), channel.basic_get("work")
-    first.ack()
-    receipts._receipts_of(channel.qos).confirm()
-
+    """It stands in kombu's own keys, in kombu's own form, from when it was taken until then; no transaction is made."""
     with own_server.client() as client:
+        before = client.info("commandstats")["cmdstat_multi"]["calls"]
+        first, second = channel.basic_get("work"), channel.basic_get("work")
+        first.ack()
         (raw,) = client.hvals("p:unacked")
         message, _, routing_key = json.loads(raw)
         assert (message["headers"]["id"], routing_key) == (second.headers["id"], "work")
         assert client.zrange("p:unacked_index", 0, -1) == [second.delivery_tag.encode()]
+        assert client.info("commandstats")["cmdstat_multi"]["calls"] == before
 
 
-def test_a_message_is_put_back_whatever_is_still_under_way(channel, own_server: Server):
-    """Another connection puts it back; that it was taken has been told before."""
+def test_a_message_is_acknowledged_over_another_connection_when_one_has_ended(channel, own_server: Server):
+    """Somebody on the way may close a connection that was idle for long."""
+    message = channel.basic_get("work")
+    with own_server.client() as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        message.ack()
+
+        assert not client.exists("p:unacked", "p:unacked_index")
+
+
+def test_a_message_is_put_back(channel, own_server: Server):
+    """It is in its queue again, and nowhere else."""
     message = channel.basic_get("work")
     channel.qos.reject(message.delivery_tag, requeue=True)
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from celery.result import AsyncResult
 
-from firexkit.result import forget_chain_results, hearing, wait_on_async_results
+from firexkit.result import ChainInterruptedException, forget_chain_results, hearing, wait_on_async_results
 from firexkit.revoke import RevokedRequests, is_known_revoked, revoke_result
+from firexkit.task import FireXTask
 from worker.apps import waking as tasks
 from worker.apps.waking import hear, say
 from worker.rig import wait_until
@@ -165,6 +166,20 @@ def test_a_client_that_waits(worker, only_woken):
 
 # Celery has a backend for each thread, whose connections are collected with it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_task_that_the_worker_does_not_know(worker, only_woken):
+    """Who sent it knows it, and is told that it failed."""
+
+    @tasks.app.task(name="only.here", shared=False, base=FireXTask)
+    def only_here():
+        """Nothing."""
+
+    with pytest.raises(ChainInterruptedException, match=r"only\.here"):
+        only_here.s().enqueue(block=True)
+    tasks.app.tasks.unregister("only.here")
+
+
+# What a thread leaves is collected in cycles, and sockets may come before the redis-py connections that close them.
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 def test_threads_of_a_client(worker, only_woken):
     """Threads that wait at the same time are told of their own tasks, and leave no connection when they end."""
 
@@ -256,6 +271,8 @@ def test_a_thousand_waits_leave_nothing(worker):
     connections, channels, keys = clients(), set(client.pubsub_channels()), set(client.keys())
     parents = [tasks.of_many_one_by_one.delay(500) for _ in range(2)]
     remembered = [parent.get(timeout=50)["seen"] for parent in parents]
+    parents.append(tasks.quick.delay())  # what results of this client followed is left when the next is sent
+    parents[-1].get(timeout=15)
     [forget_chain_results(parent) for parent in parents]
 
     assert remembered == [0, 0]

@@ -11,7 +11,9 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
+from time import monotonic
 from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -22,6 +24,9 @@ logger: Final = logging.getLogger(__name__)
 
 Command: TypeAlias = tuple[Any, ...]
 """A Redis command with its arguments."""
+_IDLE: Final = 0.5
+"""Seconds after which a connection is looked at before it is written to."""
+
 Answered: TypeAlias = Callable[[list[Any]], None]
 """Gets the answers to commands, in their order; a refusal is an exception among them."""
 
@@ -37,6 +42,22 @@ def _refusal() -> Any:
     return _lazy.class_if_imported("redis.exceptions", "ResponseError")
 
 
+@dataclass
+class _Posted:
+    """Commands that were sent, and whose answers are still to be read."""
+
+    commands: Sequence[Command]
+    answered: Answered
+    only_once: bool
+    answers: list[Any] = field(default_factory=list)
+    is_under_way: bool = True
+    """Whether they were sent over the connection that is there now."""
+
+    @property
+    def unanswered(self) -> Sequence[Command]:
+        return self.commands[len(self.answers) :]
+
+
 class Dispatch:
     """What one thread sends to one server, on a connection of its own.
 
@@ -47,8 +68,8 @@ class Dispatch:
     def __init__(self, pool: Any) -> None:
         self._connection = pool.connection_class(**{**pool.connection_kwargs, "retry": no_retry()})
         self._process = os.getpid()
-        self._posted: tuple[Sequence[Command], Answered] | None = None
-        self._only_once = False
+        self._posted: _Posted | None = None
+        self._used: float | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -72,47 +93,71 @@ class Dispatch:
         Raises:
             redis.exceptions.ConnectionError: the server can't be reached.
         """
-        if self._posted is not None:
-            self.send(())
-        self._guarded(self._write, commands)
-        self._posted, self._only_once = (commands, answered), only_once
+        self.send(())
+        self._guarded(self._write_on_live_connection, commands)
+        self._posted = _Posted(commands, answered, only_once)
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands; their answers, and those to what was posted before.
+        """Send commands; their answers. Those to what was posted before come first.
 
         Raises:
             redis.exceptions.ConnectionError: the server can't be reached; what was posted before is still to come.
             redis.exceptions.ResponseError: the server refuses one of them; the others are done.
         """
-        if self._only_once and commands and self._posted is not None:
+        posted = self._posted
+        if posted is None:
+            return _accepted(self._guarded(self._exchange, commands)) if commands else []
+        if posted.only_once and commands:
             self.send(())
-        posted, self._posted = self._posted, None
-        earlier, answered = posted or ((), log_refusals)
+            return self.send(commands)
         try:
-            answers = self._guarded(self._exchange, commands, len(earlier) + len(commands))
+            if posted.is_under_way:
+                if self._was_idle:
+                    self._guarded(self._read_what_is_there, posted)
+                self._guarded(self._write, commands)
+                self._guarded(self._read_posted, posted)
         except Exception as error:
-            if not is_transient(error) or posted is None:
+            if not is_transient(error):
                 raise
-            answers = self._send_again(posted, commands)
-        answered(answers[: len(earlier)])
-        return _accepted(answers[len(earlier) :])
+        if not posted.is_under_way:  # nobody knows whether what was not answered has arrived
+            self._guarded(self._write, [*posted.unanswered, *commands])
+            posted.is_under_way = True
+            self._guarded(self._read_posted, posted)
+        self._posted = None
+        posted.answered(posted.answers)
+        return _accepted(self._guarded(self._read, len(commands)))
 
-    def _send_again(self, posted: tuple[Sequence[Command], Answered], commands: Sequence[Command]) -> list[Any]:
-        """Nobody knows whether what was posted has arrived."""
-        everything = [*posted[0], *commands]
-        try:
-            return list(self._guarded(self._exchange, everything, len(everything)))
-        except Exception:
-            self._posted = posted
-            raise
+    @property
+    def _was_idle(self) -> bool:
+        """Whether the connection was left alone for so long that it may have ended."""
+        return self._used is not None and monotonic() - self._used > _IDLE
 
-    def _exchange(self, commands: Sequence[Command], answers: int) -> list[Any]:
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        self._write_on_live_connection(commands)
+        return self._read(len(commands))
+
+    def _write_on_live_connection(self, commands: Sequence[Command]) -> None:
+        """Nothing is to come: what can be read is the connection's end, or nobody's."""
+        if self._was_idle and _has_ended(self._connection):
+            self._connection.disconnect()
         self._write(commands)
-        return [self._answer() for _ in range(answers)]
 
     def _write(self, commands: Sequence[Command]) -> None:
         if commands:
             self._connection.send_packed_command(self._connection.pack_commands(commands), check_health=False)
+            self._used = monotonic()
+
+    def _read(self, count: int) -> list[Any]:
+        return [self._answer() for _ in range(count)]
+
+    def _read_what_is_there(self, posted: _Posted) -> None:
+        """A connection that has ended can't be written to, but what had come is there."""
+        if self._connection.can_read(timeout=0):
+            self._read_posted(posted)
+
+    def _read_posted(self, posted: _Posted) -> None:
+        while posted.unanswered:
+            posted.answers.append(self._answer())
 
     def _answer(self) -> Any:
         try:
@@ -126,7 +171,19 @@ class Dispatch:
             return use(*args)
         except BaseException:
             self._connection.disconnect()
+            self._used = None
+            if self._posted is not None:
+                self._posted.is_under_way = False
             raise
+
+
+def _has_ended(connection: Any) -> bool:
+    try:
+        return bool(connection.can_read(timeout=0))
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return True
 
 
 def _accepted(answers: list[Any]) -> list[Any]:

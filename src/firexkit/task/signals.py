@@ -95,8 +95,8 @@ def announce_queues(sender: Any = None, **_: Any) -> None:
 
 def mend_worker(**_: Any) -> None:
     """Let a worker get over the death of its broker; only here, since only workers need Celery's worker modules."""
-    _lazy.module("firexkit._celery.receipts").install()
-    _lazy.module("firexkit._celery.recovery").install()
+    for mend in ("receipts", "recovery", "unknown_tasks"):
+        _lazy.module(f"firexkit._celery.{mend}").install()
 
 
 def open_connections(**_: Any) -> None:

@@ -24,7 +24,7 @@ logger: Final = logging.getLogger(__name__)
 
 Command: TypeAlias = tuple[Any, ...]
 """A Redis command with its arguments."""
-_IDLE: Final = 0.5
+_IDLE: Final = 0.1
 """Seconds after which a connection is looked at before it is written to."""
 
 Answered: TypeAlias = Callable[[list[Any]], None]
@@ -50,7 +50,7 @@ class _Posted:
     answered: Answered
     only_once: bool
     answers: list[Any] = field(default_factory=list)
-    is_under_way: bool = True
+    is_under_way: bool = False
     """Whether they were sent over the connection that is there now."""
 
     @property
@@ -94,8 +94,12 @@ class Dispatch:
             redis.exceptions.ConnectionError: the server can't be reached.
         """
         self.send(())
-        self._guarded(self._write_on_live_connection, commands)
         self._posted = _Posted(commands, answered, only_once)
+        try:
+            self._guarded(self._begin, self._posted)
+        except BaseException:
+            self._posted = None
+            raise
 
     def send(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands; their answers. Those to what was posted before come first.
@@ -111,21 +115,16 @@ class Dispatch:
             self.send(())
             return self.send(commands)
         try:
-            if posted.is_under_way:
-                if self._was_idle:
-                    self._guarded(self._read_what_is_there, posted)
-                self._guarded(self._write, commands)
-                self._guarded(self._read_posted, posted)
+            answers = self._guarded(self._exchange_after, posted, commands)
         except Exception as error:
-            if not is_transient(error):
+            if not is_transient(error) or not posted.unanswered:
                 raise
-        if not posted.is_under_way:  # nobody knows whether what was not answered has arrived
-            self._guarded(self._write, [*posted.unanswered, *commands])
-            posted.is_under_way = True
-            self._guarded(self._read_posted, posted)
-        self._posted = None
-        posted.answered(posted.answers)
-        return _accepted(self._guarded(self._read, len(commands)))
+            answers = self._guarded(self._exchange_after, posted, commands)
+        finally:
+            if not posted.unanswered:
+                self._posted = None
+                posted.answered(posted.answers)
+        return _accepted(answers)
 
     @property
     def _was_idle(self) -> bool:
@@ -150,10 +149,21 @@ class Dispatch:
     def _read(self, count: int) -> list[Any]:
         return [self._answer() for _ in range(count)]
 
-    def _read_what_is_there(self, posted: _Posted) -> None:
-        """A connection that has ended can't be written to, but what had come is there."""
-        if self._connection.can_read(timeout=0):
-            self._read_posted(posted)
+    def _begin(self, posted: _Posted) -> None:
+        self._write_on_live_connection(posted.commands)
+        posted.is_under_way = True
+
+    def _exchange_after(self, posted: _Posted, commands: Sequence[Command]) -> list[Any]:
+        if posted.is_under_way and self._was_idle and self._connection.can_read(timeout=0):
+            self._read_posted(posted)  # a connection that has ended can't be written to, but what had come is there
+            if _has_ended(self._connection):
+                self._connection.disconnect()
+        # Nobody knows whether what was sent over another connection, and not answered, has arrived.
+        again = () if posted.is_under_way else posted.unanswered
+        self._write([*again, *commands])
+        posted.is_under_way = True
+        self._read_posted(posted)
+        return self._read(len(commands))
 
     def _read_posted(self, posted: _Posted) -> None:
         while posted.unanswered:

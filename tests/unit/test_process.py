@@ -262,7 +262,7 @@ def test_an_exception_ends_the_command():
     """Whatever a signal raises while we wait: it comes out when the command has ended."""
     threading.Thread(target=stop_when_ready).start()
     with pytest.raises(StoppedError):
-        run("echo $$; trap 'echo end; exit' TERM; echo ready; sleep 60 & wait", output_file="out.txt")
+        run("echo $$; trap 'echo end; exit' TERM; echo ready; while :; do sleep 60 & wait; done", output_file="out.txt")
     pid, *said = Path("out.txt").read_text().split()
 
     assert said == ["ready", "end"]

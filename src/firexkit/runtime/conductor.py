@@ -58,6 +58,8 @@ CLEAN_UP_PATIENCE: Final = 60.0
 """Seconds that the tasks of a revoked run get for their ``finally`` blocks."""
 SIGNALLED: Final = 128
 """A process that a signal ends has an exit code of this and the signal's number."""
+LAST_WORDS_PATIENCE: Final = 2.0
+"""Seconds for the supervisor to say why it ends."""
 LAST_EVENTS_PATIENCE: Final = 0.5
 """Seconds to wait for events of tasks whose results are there already."""
 
@@ -88,6 +90,7 @@ class Conductor:
         self._ear: Ear | None = None
         self._result: AsyncResult | None = None
         self._gone: SupervisorGoneError | None = None
+        self._hearing: threading.Thread | None = None
         self._news = threading.Event()
 
     def conduct(self) -> Outcome:
@@ -125,11 +128,17 @@ class Conductor:
         except Exception as error:
             # Whatever it is, what was started must end, and the record must tell.
             logger.exception("The run can't go on")
-            return Outcome(returncode=1, trouble=f"{type(error).__name__}: {error}")
+            return Outcome(returncode=1, trouble=self._cause_of(error))
         finally:
             self._stop_listening()
             supervision.end()
             self._leave_broker()
+
+    def _cause_of(self, error: Exception) -> str:
+        """What a run failed of: a server that does not answer may be gone with its supervisor, which says why."""
+        if isinstance(error, outages()) and self._hearing is not None:
+            self._hearing.join(LAST_WORDS_PATIENCE)
+        return f"{type(error).__name__}: {error}" if self._gone is None else str(self._gone)
 
     def _run(self, supervision: Supervision) -> Outcome:
         try:
@@ -150,7 +159,8 @@ class Conductor:
     def _meet_broker(self, supervision: Supervision) -> None:
         _, address = supervision.hear()
         hearing = partial(self._hear_supervisor, supervision)
-        threading.Thread(target=hearing, name="firex-supervision", daemon=True).start()
+        self._hearing = threading.Thread(target=hearing, name="firex-supervision", daemon=True)
+        self._hearing.start()
         broker.use(self._app, address)
         self._app.conf.task_default_queue = self._queue
         if self._submission.own_worker:

@@ -7,7 +7,6 @@ before the next ones: their order stays, and none is lost.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -18,15 +17,13 @@ from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary
 
 from firexkit import _lazy
-from firexkit._celery.patience import is_transient
+from firexkit._celery.patience import is_transient, outages
 
-logger: Final = logging.getLogger(__name__)
-
-Command: TypeAlias = tuple[Any, ...]
-"""A Redis command with its arguments."""
 _IDLE: Final = 0.1
 """Seconds after which a connection is looked at before it is written to."""
 
+Command: TypeAlias = tuple[Any, ...]
+"""A Redis command with its arguments."""
 Answered: TypeAlias = Callable[[list[Any]], None]
 """Gets the answers to commands, in their order; a refusal is an exception among them."""
 
@@ -137,9 +134,17 @@ class Dispatch:
 
     def _write_on_live_connection(self, commands: Sequence[Command]) -> None:
         """Nothing is to come: what can be read is the connection's end, or nobody's."""
-        if self._was_idle and _has_ended(self._connection):
-            self._connection.disconnect()
+        if self._was_idle:
+            self._leave_if_ended()
         self._write(commands)
+
+    def _leave_if_ended(self) -> None:
+        try:
+            has_ended = self._connection.can_read(timeout=0)
+        except outages():
+            has_ended = True
+        if has_ended:
+            self._connection.disconnect()
 
     def _write(self, commands: Sequence[Command]) -> None:
         if commands:
@@ -156,8 +161,7 @@ class Dispatch:
     def _exchange_after(self, posted: _Posted, commands: Sequence[Command]) -> list[Any]:
         if posted.is_under_way and self._was_idle and self._connection.can_read(timeout=0):
             self._read_posted(posted)  # a connection that has ended can't be written to, but what had come is there
-            if _has_ended(self._connection):
-                self._connection.disconnect()
+            self._leave_if_ended()
         # Nobody knows whether what was sent over another connection, and not answered, has arrived.
         again = () if posted.is_under_way else posted.unanswered
         self._write([*again, *commands])
@@ -187,15 +191,6 @@ class Dispatch:
             raise
 
 
-def _has_ended(connection: Any) -> bool:
-    try:
-        return bool(connection.can_read(timeout=0))
-    except Exception as error:
-        if not is_transient(error):
-            raise
-        return True
-
-
 def _accepted(answers: list[Any]) -> list[Any]:
     for answer in answers:
         if isinstance(answer, _refusal()):
@@ -206,13 +201,6 @@ def _accepted(answers: list[Any]) -> list[Any]:
 def raise_refusals(answers: list[Any]) -> None:
     """For what must not be refused."""
     _accepted(answers)
-
-
-def log_refusals(answers: list[Any]) -> None:
-    """For what work can go on without."""
-    for answer in answers:
-        if isinstance(answer, _refusal()):
-            logger.warning("The server refuses what it is told: %s", answer)
 
 
 class _Threads(threading.local):

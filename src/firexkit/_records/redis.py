@@ -158,7 +158,6 @@ class RedisRunRecords(_OnRedis):
 
     def publish_once(self, key: str, run: str, task_id: str) -> None:
         self._point(_wire.ONCE_UID, once_uid_key(key, run), run, task_id, once_count_key(key, run))
-        self._client.publish(once_uid_key(key, run), f"{_wire.LOOK_AT}{task_id}")
 
     def once_uid(self, key: str, run: str) -> str:
         return _text(self._client.get(once_uid_key(key, run)))
@@ -199,6 +198,7 @@ class RedisRunRecords(_OnRedis):
             pipe.hset(task_id, _wire.FIELDS_OWNED[prefix], json.dumps([index, key, *also_owned]))
             self._expire(pipe, key, index, task_id, *also_owned)
             self._note_run(pipe, run)
+            pipe.publish(key, f"{_wire.LOOK_AT}{task_id}")
             pipe.execute()
 
     def _runs(self, run: str) -> list[str]:

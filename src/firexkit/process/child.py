@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from firexkit.process.tree import Watcher
 
@@ -74,6 +73,9 @@ class Child:
     What revokes a task raises in the main thread, at any point; so another thread starts the process, and none can be
     running that nobody knows of. It stays a zombie until :meth:`reap`, so that its id means no other process.
 
+    ``threading`` is not used: a ``Condition``, and with it ``Thread.start`` and ``Future``, answers such an exception
+    by another one, "release unlocked lock". A bare lock can be waited for.
+
     Attributes:
         end_is_told: readable, at its end, once the process has ended.
 
@@ -85,14 +87,16 @@ class Child:
     def __init__(self, launch: Launch, watcher: Watcher) -> None:
         self._launch = launch
         self._watcher = watcher
-        self._started: Future[subprocess.Popen[bytes]] = Future()
+        self._first: dict[Literal["asked"], Literal["to start", "to end"]] = {}
+        self._outcome: subprocess.Popen[bytes] | Exception | None = None
+        self._is_starting = _held_lock()
+        self._is_followed = _held_lock()
         self.end_is_told: socket.socket
         self.end_is_told, self._tells_end = socket.socketpair()
-        self._thread = threading.Thread(target=self._live, name="firexkit-command", daemon=True)
 
     def start(self) -> None:
         """Begin to start it."""
-        self._thread.start()
+        _thread.start_new_thread(self._live, ())
 
     def process(self) -> subprocess.Popen[bytes]:
         """The process, as soon as it runs.
@@ -100,17 +104,24 @@ class Child:
         Raises:
             OSError: it cannot be started.
         """
-        return self._started.result()
+        while self._outcome is None:
+            self._is_starting.acquire()
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
 
     def known(self) -> subprocess.Popen[bytes] | None:
         """The process if it was started; if not, it never will be."""
-        if self._started.cancel() or self._started.exception() is not None:
+        if self._first.setdefault("asked", "to end") == "to end":
             return None
-        return self._started.result()
+        try:
+            return self.process()
+        except Exception:  # told to whoever asked for the process
+            return None
 
     def reap(self, process: subprocess.Popen[bytes]) -> int:
         """The exit code of the process, which has ended; minus the signal's number if one ended it."""
-        self._thread.join(LONGEST_DEATH)
+        self._is_followed.acquire(timeout=LONGEST_DEATH)
         try:
             return process.wait(LONGEST_DEATH)
         except subprocess.TimeoutExpired:
@@ -123,16 +134,28 @@ class Child:
 
     def _live(self) -> None:
         with self._tells_end:
-            if not self._started.set_running_or_notify_cancel():
-                return
-            try:
-                process = self._launch.start()
-                self._watcher.watch(process.pid)
-            except Exception as error:  # raised again by whoever asks for the process
-                self._started.set_exception(error)
-                return
-            self._started.set_result(process)
-            _wait_for_end_of(process)
+            if self._first.setdefault("asked", "to start") == "to start":
+                process = self._start()
+                self._is_starting.release()
+                if process is not None:
+                    _wait_for_end_of(process)
+        self._is_followed.release()
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        try:
+            process = self._launch.start()
+            self._watcher.watch(process.pid)
+        except Exception as error:  # raised again by whoever asks for the process
+            self._outcome = error
+            return None
+        self._outcome = process
+        return process
+
+
+def _held_lock() -> _thread.LockType:
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    return lock
 
 
 def _wait_for_end_of(process: subprocess.Popen[bytes]) -> None:

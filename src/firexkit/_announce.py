@@ -13,6 +13,7 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 
 from firexkit._celery import events
+from firexkit._celery.patience import is_transient
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -55,5 +56,8 @@ def announce(task: Any, event_type: str, **fields: Any) -> None:
             listener(task, event_type, **fields)
         except SoftTimeLimitExceeded:
             raise  # it is meant for the task that tells, and may strike anywhere
-        except Exception:
-            logger.exception("%s: nobody was told %s by %r", task.name, event_type, listener)
+        except Exception as error:
+            if is_transient(error):
+                logger.warning("%s: nobody was told %s, the broker is away: %s", task.name, event_type, error)
+            else:
+                logger.exception("%s: nobody was told %s by %r", task.name, event_type, listener)

@@ -36,12 +36,13 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from math import inf
 from typing import Any, Final, NamedTuple, TypeVar
 
 from celery.states import SUCCESS
 
-from firexkit._celery.patience import patiently
+from firexkit._celery.patience import patience_of, patiently
 from firexkit._celery.promises import is_made_by_each_app, when_made
 from firexkit._celery.types import Celery
 from firexkit._records import records_of
@@ -319,7 +320,7 @@ class _Entry(NamedTuple):
 
 
 def _started_with_reports(app: Celery, root_id: str) -> list[str]:
-    ids: set[str] = patiently(records_of(app.backend).runs.reports, root_id)
+    ids: set[str] = patiently(records_of(app.backend).runs.reports, root_id, timeout=partial(patience_of, app.conf))
     starts = {task_id: get_task_start_time(task_id, app.backend) for task_id in ids}
     return sorted(ids, key=lambda task_id: (starts[task_id] or inf, task_id))
 

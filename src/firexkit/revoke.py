@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Protocol
 from celery import current_app
 
 from firexkit._celery.control import UnreadableAnswerError, ask
-from firexkit._celery.patience import is_transient, patiently
+from firexkit._celery.patience import is_transient, patience_of, patiently
 from firexkit._celery.types import AsyncResult
+from firexkit._crash_points import crash_point
 from firexkit._records import records_of
 from firexkit._records.interface import ClusterRecords
 
@@ -21,8 +22,6 @@ __all__ = ["RevokedRequests", "get_chain_head", "revoke_nodes_up_to_parent", "re
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_PATIENCE = 60.0
-"""Seconds to keep trying while the broker is away."""
 _ANSWER_TIME = 2.0
 """Seconds a worker has to answer what it holds revoked."""
 
@@ -149,8 +148,12 @@ def revoke_result(result: AsyncResult, *, terminate: bool = True) -> None:
         result: the task's result.
         terminate: end it when it runs already.
     """
-    patiently(records_of(result.backend).cluster.revoked, [result.id], timeout=_PATIENCE)
-    patiently(partial(result.revoke, terminate=terminate), timeout=_PATIENCE)
+    timeout = partial(patience_of, result.app.conf)
+    put_on_record = partial(records_of(result.backend).cluster.revoked, [result.id], terminate=terminate)
+    crash_point("revoke: before it is recorded")
+    patiently(put_on_record, timeout=timeout)
+    crash_point("revoke: after it was recorded")
+    patiently(partial(result.revoke, terminate=terminate), timeout=timeout)
 
 
 def get_chain_head(parent: AsyncResult | None, child: AsyncResult | None) -> AsyncResult | None:
@@ -180,5 +183,7 @@ def revoke_tasks(app: Any, task_ids: Sequence[str]) -> None:
         task_ids: the tasks.
     """
     if task_ids:
-        patiently(records_of(app.backend).cluster.revoked, list(task_ids), timeout=_PATIENCE)
-        patiently(partial(app.control.revoke, list(task_ids), terminate=True), timeout=_PATIENCE)
+        timeout = partial(patience_of, app.conf)
+        put_on_record = partial(records_of(app.backend).cluster.revoked, list(task_ids), terminate=True)
+        patiently(put_on_record, timeout=timeout)
+        patiently(partial(app.control.revoke, list(task_ids), terminate=True), timeout=timeout)

@@ -2,14 +2,15 @@
 
 from contextlib import suppress
 from itertools import islice
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 import redis.exceptions
 from celery import Celery, Task
 from kombu.exceptions import OperationalError
 
-from firexkit._celery.patience import growing, is_transient, jittered, patiently
+from firexkit._celery.patience import growing, is_transient, jittered, patience_of, patiently, until
+from firexkit._celery.recall import among
 from firexkit.broker import handle_broker_timeout, send_task_instrumentation_event
 
 
@@ -167,6 +168,78 @@ def test_q14_the_pause_is_cut_at_the_deadline():
         patiently(failing(9, ConnectionError()), timeout=0.05, retry_delay=60)
 
     assert 0.05 <= monotonic() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "seconds"), [({}, 60), ({"firexkit_patience": 4}, 4), ({"firexkit_patience": 0}, 0)]
+)
+def test_an_outage_as_long_as_the_setting_is_got_over(setting, seconds):
+    """Tries go on for a quarter longer: a server that is back has to load its data."""
+    assert patience_of(setting) == seconds * 1.25
+
+
+@pytest.mark.parametrize("wrong", [-1, "60", None, True, float("inf"), float("nan")])
+def test_a_patience_that_is_no_number_of_seconds_is_refused(wrong):
+    """The error names the setting."""
+    with pytest.raises(ValueError, match=r"firexkit_patience is .*; give a number of seconds"):
+        patience_of({"firexkit_patience": wrong})
+
+
+def test_the_time_is_asked_for_only_in_an_outage():
+    """A call that succeeds at once need not know it."""
+    asked = []
+
+    assert patiently(failing(0, None), timeout=lambda: asked.append("no") or 0) == "done"
+    assert asked == []
+
+
+def test_a_deadline_around_ends_the_tries_earlier():
+    """A wait of a tenth of a second does not wait out an outage of a minute; the shorter of two deadlines counts."""
+    start = monotonic()
+    with pytest.raises(ConnectionError), until(start + 0.1), until(start + 60):
+        patiently(failing(999, ConnectionError()), timeout=60, retry_delay=0.01)
+
+    assert 0.1 <= monotonic() - start < 1
+
+
+def test_a_first_try_that_took_all_the_time_is_followed_by_another():
+    """A server that is stopped answers nothing for longer than there is patience, and then goes on."""
+    tries = []
+
+    def stopped_once():
+        tries.append("try")
+        sleep(0.05)
+        if len(tries) == 1:
+            raise TimeoutError
+        return "done"
+
+    assert patiently(stopped_once, timeout=0.01) == "done"
+
+
+def test_patience_within_patience_takes_the_time_once():
+    """What was given up is not begun anew around it."""
+    call = failing(999, ConnectionError("away"))
+    with pytest.raises(ConnectionError):
+        patiently(lambda: patiently(call, timeout=0.02, retry_delay=0.01), timeout=0.02, retry_delay=0.01)
+
+    assert call.calls <= 5
+
+
+def test_who_gives_up_says_after_what_time():
+    """The error is the client's own; a note tells what was tried."""
+    with pytest.raises(ConnectionError) as raised:
+        patiently(failing(99, ConnectionError("away")), timeout=1, retry_delay=0.3)
+
+    assert raised.value.__notes__ == [
+        "The broker did not answer for 1 s; firexkit_patience says how long it is waited for"
+    ]
+
+
+def test_a_worker_that_was_cut_off_learns_what_was_revoked():
+    """Tasks that run are ended only if that was asked for."""
+    fields = [[None, None], [b"1.5", None], [b"1.5", b"1.5"]]
+
+    assert among(["kept", "revoked", "ended"], fields) == ({"revoked"}, {"ended"})
 
 
 def test_handle_broker_timeout_returns_the_value():

@@ -41,6 +41,8 @@ def install() -> None:
             if kwargs and ENCODED_ARGS_OPTION in prepared.tasks[0].options:
                 kwargs = encoded_keywords(kwargs, prepared.tasks[0].task)
         result = run(prepared, args, kwargs, **options)
+        if result is not None:  # an empty chain has none
+            result.firexkit_name = "|".join(str(member.task) for member in prepared.tasks)
         if wakeup is not None and all(_is_firex(member, app) for member in prepared.tasks):
             wakeup.mark(result)
         return result

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from celery.backends.base import DisabledBackend
 from celery.result import AsyncResult
 from celery.states import FAILURE, PENDING, REVOKED, SUCCESS
 
-from firexkit._celery.patience import patiently
+from firexkit._celery.patience import patience_of, patiently
 
 
 def refresh(results: Sequence[Any]) -> dict[str, str]:
@@ -80,7 +81,8 @@ def _can_be_read_together(result: Any) -> bool:
 
 
 def _read(backend: Any, results: list[AsyncResult]) -> dict[str, str]:
-    payloads = patiently(backend.mget, [backend.get_key_for_task(result.id) for result in results])
+    keys = [backend.get_key_for_task(result.id) for result in results]
+    payloads = patiently(backend.mget, keys, timeout=partial(patience_of, backend.app.conf))
     states = {}
     for result, payload in zip(results, payloads, strict=True):
         meta = backend.decode_result(payload) if payload else {"status": PENDING, "result": None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from firexkit._records.claims import Claim, Claimant
 from firexkit._serialization.large import Place
 
 
@@ -51,26 +52,23 @@ class RunRecords(Protocol):
     def reports(self, run: str) -> set[str]:
         """Ids of started tasks with a report; of every run when ``run`` is empty."""
 
-    def claim_once(self, key: str, run: str, claimant: str) -> bool:
-        """Whether the claimant, a task's id, owns this key in this run: it asked first, or it asked before."""
+    def claim_once(self, key: str, run: str, task_id: str, claimant: Claimant) -> Claim:
+        """Whether it is for the claimant to send the task for this key, with this id unless somebody has tried."""
 
-    def release_once(self, key: str, run: str) -> None:
-        """The owner could not send its task: the next caller becomes the owner."""
+    def release_once(self, key: str, run: str, claimant: str) -> None:
+        """The claimant could not send the task: the next caller has the claim."""
 
     def publish_once(self, key: str, run: str, task_id: str) -> None:
-        """The owner's task id, for the others."""
-
-    def once_uid(self, key: str, run: str) -> str:
-        """The id of the task that runs for this key; empty until the owner has sent it."""
+        """The task for this key was sent."""
 
     def once_uids(self, run: str) -> set[str]:
         """Ids of all tasks enqueued once; of every run when ``run`` is empty."""
 
+    def claim_call(self, key: str, run: str, useless: str, claimant: Claimant) -> Claim:
+        """Whether it is for the claimant to compute this call; a useless task has no answer to it."""
+
     def remember_cached(self, key: str, run: str, task_id: str) -> None:
         """The task whose result answers this call."""
-
-    def cached_uid(self, key: str, run: str) -> str:
-        """The id of the task whose result answers this call; empty when there is none."""
 
     def cached_uids(self, run: str) -> set[str]:
         """Ids of all tasks whose results are cached; of every run when ``run`` is empty."""
@@ -85,8 +83,8 @@ class RunRecords(Protocol):
 class ClusterRecords(Protocol):
     """What all runs on one backend share: revocations and the queues that workers announced."""
 
-    def revoked(self, task_ids: Iterable[str]) -> None:
-        """These tasks were revoked."""
+    def revoked(self, task_ids: Iterable[str], *, terminate: bool = False) -> None:
+        """These tasks were revoked; those that run are to be ended, if so."""
 
     def revoked_ids(self) -> list[str]:
         """Tasks whose revocation is on record and has not expired."""

@@ -41,6 +41,11 @@ def cache_key(text: str, run: str = "") -> str:
     return scoped(_wire.CACHE, run, hashlib.sha256(text.encode()).hexdigest())
 
 
+def cache_claim_key(text: str, run: str = "") -> str:
+    """Where is kept which task computes a call."""
+    return f"{cache_key(text, run)}{_wire.CLAIM_SUFFIX}"
+
+
 def start_time_key(task_id: str) -> str:
     """Where the first start of a task is kept."""
     return f"{task_id}{_wire.STARTTIME_SUFFIX}"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from firexkit import _wire
+from firexkit._records.claims import Claim, Claimant, Standing
 from firexkit._records.keys import cache_key, once_count_key, once_uid_key, scoped
 
 _KINDS = ((_wire.ONCE_UID, "once"), (_wire.CACHE, "cache"))
@@ -88,26 +89,34 @@ class LocalRunRecords(_InProcess):
     def reports(self, run: str) -> set[str]:
         return {task_id for task_id, owner in self._table("reports").items() if run in ("", owner)}
 
-    def claim_once(self, key: str, run: str, claimant: str) -> bool:
-        return bool(self._table("once-owner").setdefault(once_count_key(key, run), claimant) == claimant)
+    def claim_once(self, key: str, run: str, task_id: str, claimant: Claimant) -> Claim:
+        mine = Claim(Standing.FIRST, task_id, claimant.task_id)
+        claim: Claim = self._table("once-owner").setdefault(once_count_key(key, run), mine)
+        if sent := self._table("once").get(once_uid_key(key, run)):
+            self._table("once-owner").pop(once_count_key(key, run), None)
+            return Claim(Standing.DONE, sent, "")
+        if claim is mine:
+            return mine
+        return claim._replace(standing=Standing.AGAIN if claim.claimant == claimant.task_id else Standing.HELD)
 
-    def release_once(self, key: str, run: str) -> None:
+    def release_once(self, key: str, run: str, claimant: str) -> None:
         self._table("once-owner").pop(once_count_key(key, run), None)
 
     def publish_once(self, key: str, run: str, task_id: str) -> None:
         self._table("once")[once_uid_key(key, run)] = task_id
-
-    def once_uid(self, key: str, run: str) -> str:
-        return str(self._table("once").get(once_uid_key(key, run), ""))
+        self._table("once-owner").pop(once_count_key(key, run), None)
 
     def once_uids(self, run: str) -> set[str]:
         return _under(self._table("once"), _wire.ONCE_UID, run)
 
+    def claim_call(self, key: str, run: str, useless: str, claimant: Claimant) -> Claim:
+        source = self._table("cache").get(cache_key(key, run), useless)
+        if source in (useless, claimant.task_id):
+            return Claim(Standing.FIRST, claimant.task_id, claimant.task_id)
+        return Claim(Standing.DONE, source, source)
+
     def remember_cached(self, key: str, run: str, task_id: str) -> None:
         self._table("cache")[cache_key(key, run)] = task_id
-
-    def cached_uid(self, key: str, run: str) -> str:
-        return str(self._table("cache").get(cache_key(key, run), ""))
 
     def cached_uids(self, run: str) -> set[str]:
         return _under(self._table("cache"), _wire.CACHE, run)
@@ -122,7 +131,7 @@ class LocalRunRecords(_InProcess):
 class LocalClusterRecords(_InProcess):
     """Revocations and queues that this process noted."""
 
-    def revoked(self, task_ids: Iterable[str]) -> None:
+    def revoked(self, task_ids: Iterable[str], *, terminate: bool = False) -> None:
         self._table("revoked").update(dict.fromkeys(task_ids, True))
 
     def revoked_ids(self) -> list[str]:

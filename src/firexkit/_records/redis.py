@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from firexkit import _wire
-from firexkit._records.keys import cache_key, index_key, once_count_key, once_uid_key, reports_key, start_time_key
+from firexkit._records.claims import Claim, Claimant, RedisClaims
+from firexkit._records.keys import (
+    cache_claim_key,
+    cache_key,
+    index_key,
+    once_count_key,
+    once_uid_key,
+    reports_key,
+    start_time_key,
+)
 
 Tell: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], None]
 """Sends commands, at once or with others that are told at the same moment."""
@@ -45,6 +54,7 @@ if ARGV[5] ~= '' then redis.call('publish', ARGV[5], ARGV[4]) end
 _REVOKE: Final = """
 redis.call('hset', KEYS[1], ARGV[1], ARGV[2])
 if tonumber(ARGV[3]) > 0 then redis.call('expire', KEYS[1], ARGV[3]) end
+if ARGV[6] ~= '' then redis.call('hset', KEYS[1], ARGV[6], ARGV[2]) end
 redis.call('publish', KEYS[1], ARGV[4])
 local waiter = redis.call('hget', KEYS[1], ARGV[5])
 if waiter then redis.call('publish', waiter, ARGV[4]) end
@@ -124,12 +134,12 @@ def _hset(key: str, fields: Mapping[str, Any]) -> tuple[Any, ...]:
     return "HSET", key, *(part for field in fields.items() for part in field)
 
 
-_CLAIM: Final = 60
-"""Seconds that the owner of a once-key has to send its task."""
-
-
 class RedisRunRecords(_OnRedis):
     """Keys of one run, indexed by sets."""
+
+    @property
+    def _claims(self) -> RedisClaims:
+        return RedisClaims(self._client, self._expires)
 
     def is_known(self, run: str) -> bool:
         return self._client.zscore(_wire.RUNS, run) is not None
@@ -145,31 +155,23 @@ class RedisRunRecords(_OnRedis):
         lists = [self._client.lrange(reports_key(name), 0, -1) for name in self._runs(run)]
         return {_text(task_id) for ids in lists for task_id in ids}
 
-    def claim_once(self, key: str, run: str, claimant: str) -> bool:
-        claim = once_count_key(key, run)
-        # Until an id is published the claim is short: its owner may have died. The owner's next attempt has it still.
-        return bool(self._client.set(claim, claimant, nx=True, ex=_CLAIM)) or _text(self._client.get(claim)) == claimant
+    def claim_once(self, key: str, run: str, task_id: str, claimant: Claimant) -> Claim:
+        return self._claims.once(once_uid_key(key, run), once_count_key(key, run), task_id, claimant)
 
-    def release_once(self, key: str, run: str) -> None:
-        with self._client.pipeline(transaction=False) as pipe:
-            pipe.delete(once_count_key(key, run))
-            pipe.publish(once_uid_key(key, run), _wire.LOOK_AT)
-            pipe.execute()
+    def release_once(self, key: str, run: str, claimant: str) -> None:
+        self._claims.release(once_uid_key(key, run), once_count_key(key, run), claimant)
 
     def publish_once(self, key: str, run: str, task_id: str) -> None:
         self._point(_wire.ONCE_UID, once_uid_key(key, run), run, task_id, once_count_key(key, run))
 
-    def once_uid(self, key: str, run: str) -> str:
-        return _text(self._client.get(once_uid_key(key, run)))
-
     def once_uids(self, run: str) -> set[str]:
         return self._pointed_at(_wire.ONCE_UID, run)
 
-    def remember_cached(self, key: str, run: str, task_id: str) -> None:
-        self._point(_wire.CACHE, cache_key(key, run), run, task_id)
+    def claim_call(self, key: str, run: str, useless: str, claimant: Claimant) -> Claim:
+        return self._claims.call(cache_key(key, run), cache_claim_key(key, run), useless, claimant)
 
-    def cached_uid(self, key: str, run: str) -> str:
-        return _text(self._client.get(cache_key(key, run)))
+    def remember_cached(self, key: str, run: str, task_id: str) -> None:
+        self._point(_wire.CACHE, cache_key(key, run), run, task_id, cache_claim_key(key, run))
 
     def cached_uids(self, run: str) -> set[str]:
         return self._pointed_at(_wire.CACHE, run)
@@ -187,16 +189,14 @@ class RedisRunRecords(_OnRedis):
         self._trim(pipe, _wire.RUNS)
         self._expire(pipe, _wire.RUNS)
 
-    def _point(self, prefix: str, key: str, run: str, task_id: str, *also_owned: str) -> None:
-        """Set a key that points at a task, and note in the task's record that it owns it."""
+    def _point(self, prefix: str, key: str, run: str, task_id: str, claim: str) -> None:
+        """Set a key that points at a task, and note in the task's record that it owns it, and the claim before it."""
         index = index_key(prefix, run)
         with self._client.pipeline() as pipe:
-            pipe.set(key, task_id)
+            pipe.set(key, task_id, ex=self._expires)
             pipe.sadd(index, key)
-            for other in also_owned:
-                pipe.set(other, task_id)
-            pipe.hset(task_id, _wire.FIELDS_OWNED[prefix], json.dumps([index, key, *also_owned]))
-            self._expire(pipe, key, index, task_id, *also_owned)
+            pipe.hset(task_id, _wire.FIELDS_OWNED[prefix], json.dumps([index, key, claim]))
+            self._expire(pipe, index, task_id)
             self._note_run(pipe, run)
             pipe.publish(key, f"{_wire.LOOK_AT}{task_id}")
             pipe.execute()
@@ -219,12 +219,13 @@ class RedisRunRecords(_OnRedis):
 class RedisClusterRecords(_OnRedis):
     """Keys that all runs share; their members expire."""
 
-    def revoked(self, task_ids: Iterable[str]) -> None:
+    def revoked(self, task_ids: Iterable[str], *, terminate: bool = False) -> None:
         now, horizon = time.time(), self._horizon()
+        ends = _wire.FIELD_TERMINATE if terminate else ""
         with self._client.pipeline() as pipe:
             for task_id in task_ids:
                 known = (self._expires or 0, f"{_wire.LOOK_AT}{task_id}", _wire.FIELD_WAITER)
-                pipe.eval(_REVOKE, 1, task_id, _wire.FIELD_REVOKED, now, *known)
+                pipe.eval(_REVOKE, 1, task_id, _wire.FIELD_REVOKED, now, *known, ends)
                 pipe.zadd(_wire.REVOKED, {task_id: horizon})
             self._trim(pipe, _wire.REVOKED)
             pipe.execute()

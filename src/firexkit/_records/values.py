@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from firexkit._celery.outbox import run
-from firexkit._celery.patience import is_transient, patiently
+from firexkit._celery.patience import is_transient, patience_of, patiently
 from firexkit._records.keys import large_values_key
 from firexkit._serialization.large import Place
 
@@ -46,7 +47,7 @@ class RedisLargeValues:
 
     def read(self, places: Sequence[Place]) -> list[bytes | None]:
         wanted = [("HGET", large_values_key(place.owner), place.digest) for place in places]
-        return patiently(run, self._backend, wanted)
+        return patiently(run, self._backend, wanted, timeout=partial(patience_of, self._backend.app.conf))
 
     @property
     def _lifetime(self) -> int | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from celery.result import EagerResult
 
 from firexkit._celery.forgetting import deletes_many, let_go
+from firexkit._celery.patience import patience_of, patiently
 from firexkit._celery.states import forget_what_was_read
 from firexkit._celery.types import AsyncResult
 from firexkit._records import large_values_key, records_of
@@ -49,7 +51,8 @@ def _forget(backend: Any, results: Sequence[AsyncResult], owners: Container[str]
         forget_what_was_read(result)
     if deletes_many(backend):
         values = [large_values_key(task_id) for task_id in ids if task_id in owners]
-        records_of(backend).tasks.forget(ids, also=[*let_go(backend, ids), *values])
+        drop = partial(records_of(backend).tasks.forget, ids, also=[*let_go(backend, ids), *values])
+        patiently(drop, timeout=partial(patience_of, backend.app.conf))
         return
     for task_id in ids:
         backend.forget(task_id)

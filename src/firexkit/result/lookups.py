@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from celery import current_app
 from celery.states import FAILURE, SUCCESS
 
 from firexkit import _wire
-from firexkit._celery.patience import patiently
+from firexkit._celery.patience import patience_of, patiently
 from firexkit._celery.types import AsyncResult
 from firexkit._records import Records, records_of
 
@@ -32,8 +33,16 @@ def id_of(result: Any) -> str:
 
 def records_behind(result: Any) -> Records:
     """The records of the app that made the result, else of the current app (for a plain id)."""
-    app = getattr(result, "app", None) or current_app
-    return records_of(app.backend)
+    return records_of(_app_of(result).backend)
+
+
+def _app_of(result: Any) -> Any:
+    return getattr(result, "app", None) or current_app
+
+
+def patience_behind(result: Any) -> float:
+    """Seconds for which the app that made the result, else the current app, tries again while its broker is away."""
+    return patience_of(_app_of(result).conf)
 
 
 def get_task_info_from_result(result: Any, key: str | None = None) -> str:
@@ -46,10 +55,10 @@ def get_task_info_from_result(result: Any, key: str | None = None) -> str:
     Returns:
         The text; empty when nothing is known.
     """
-    records = records_behind(result)
+    records, timeout = records_behind(result), partial(patience_behind, result)
     if key is None:
-        return patiently(records.tasks.plain, id_of(result))
-    return patiently(records.tasks.field, id_of(result), key)
+        return patiently(records.tasks.plain, id_of(result), timeout=timeout)
+    return patiently(records.tasks.field, id_of(result), key, timeout=timeout)
 
 
 def get_task_name_from_result(result: Any) -> str:
@@ -70,13 +79,13 @@ def get_task_queue_from_result(result: Any) -> str:
 
 def get_task_postrun_info(result: Any) -> str | bool:
     """Truthy once the task's body really ended, its ``finally`` blocks included."""
-    records = records_behind(result)
+    records, timeout = records_behind(result), partial(patience_behind, result)
     if not records.tasks.keeps_history:
         return True
-    if mark := patiently(records.tasks.field, id_of(result), _wire.FIELD_POST_RUN):
+    if mark := patiently(records.tasks.field, id_of(result), _wire.FIELD_POST_RUN, timeout=timeout):
         return mark
     # Whoever stored one of these did so when the body had ended.
-    state = patiently(lambda: _handle(result).state)
+    state = patiently(lambda: _handle(result).state, timeout=timeout)
     return _wire.POST_RUN_MARK if state in (SUCCESS, FAILURE) else ""
 
 
@@ -114,10 +123,11 @@ def records_of_many(results: Iterable[Any], names: Sequence[str]) -> dict[str, d
     """Fields of the records of several tasks by id, in one round trip per backend."""
     by_app: dict[Any, list[str]] = {}
     for result in results:
-        by_app.setdefault(getattr(result, "app", None) or current_app, []).append(id_of(result))
+        by_app.setdefault(_app_of(result), []).append(id_of(result))
     found: dict[str, dict[str, str]] = {}
     for app, ids in by_app.items():
-        found.update(zip(ids, patiently(records_of(app.backend).tasks.fields, ids, names), strict=True))
+        fields, timeout = records_of(app.backend).tasks.fields, partial(patience_of, app.conf)
+        found.update(zip(ids, patiently(fields, ids, names, timeout=timeout), strict=True))
     return found
 
 

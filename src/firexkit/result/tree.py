@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from firexkit.result.lookups import (
     get_result_logging_name,
     get_task_name_from_result,
     id_of,
+    patience_behind,
     records_behind,
+    records_of_many,
 )
 from firexkit.revoke import RevokedRequests
 
@@ -45,7 +48,7 @@ def is_result_ready(result: Any, timeout: float | None = 900, retry_delay: float
 
 def state_of(result: Any) -> str:
     """The state of a task, with patience for a broker that is away."""
-    return str(patiently(lambda: result.state))
+    return str(patiently(lambda: result.state, timeout=partial(patience_behind, result)))
 
 
 def parents_of(result: Any) -> Iterator[Any]:
@@ -122,7 +125,7 @@ def _ever_sent(member: Any, state: str) -> bool:
     records = records_behind(member)
     if not records.tasks.keeps_history:
         return state == REVOKED or bool(get_task_name_from_result(member))
-    (known,) = records.tasks.fields([id_of(member)], (_wire.FIELD_SENT, _wire.FIELD_ATTEMPT))
+    known = records_of_many([member], (_wire.FIELD_SENT, _wire.FIELD_ATTEMPT))[id_of(member)]
     return _wire.FIELD_ATTEMPT in known if state == REVOKED else bool(known)
 
 
@@ -198,5 +201,5 @@ def _may_still_run(node: Any) -> bool:
     if not records.tasks.keeps_history:
         return not RevokedRequests.instance().is_revoked(node.id)
     names = (_wire.FIELD_SENT, _wire.FIELD_ATTEMPT, _wire.FIELD_REVOKED)
-    (known,) = records.tasks.fields([id_of(node)], names)
+    known = records_of_many([node], names)[id_of(node)]
     return _wire.FIELD_ATTEMPT in known or (_wire.FIELD_SENT in known and _wire.FIELD_REVOKED not in known)

@@ -13,6 +13,7 @@ from typing import Any
 from celery import current_app
 
 from firexkit import _wire
+from firexkit._celery.patience import patiently
 from firexkit._records import cache_key, configured_run, current_run, once_count_key, once_uid_key, records_of
 
 REDIS_DB_KEY_FOR_RESULTS_WITH_REPORTS = _wire.REPORTS
@@ -26,7 +27,7 @@ def _run_of(db: Any) -> str:
         return run
     # An application's own name for its run need not be the root task's id: then all that is there is its run.
     configured = str((getattr(db, "app", None) or current_app).conf.get("uid") or "")
-    return configured if configured and records_of(db).runs.is_known(configured) else ""
+    return configured if configured and patiently(records_of(db).runs.is_known, configured) else ""
 
 
 class Needed:
@@ -59,7 +60,9 @@ class Needed:
     def _may_include(self, results: Sequence[Any]) -> bool:
         tasks = records_of(self._db).tasks
         # What a process keeps for itself alone is at hand; on a shared backend a task's own record tells.
-        return not tasks.keeps_history or any(tasks.fields([result.id for result in results], (*self._owners,)))
+        return not tasks.keeps_history or any(
+            patiently(tasks.fields, [result.id for result in results], (*self._owners,))
+        )
 
     @cached_property
     def _subtrees(self) -> Set[str]:
@@ -73,7 +76,7 @@ def add_task_result_with_report_to_db(db: Any, result_id: str) -> None:
         db: a Celery result backend.
         result_id: the task's id.
     """
-    records_of(db).runs.add_report(result_id, _run_of(db))
+    patiently(records_of(db).runs.add_report, result_id, _run_of(db))
 
 
 def get_current_reports_uids(db: Any) -> set[str]:
@@ -82,7 +85,7 @@ def get_current_reports_uids(db: Any) -> set[str]:
     Args:
         db: a Celery result backend.
     """
-    return records_of(db).runs.reports(_run_of(db))
+    return patiently(records_of(db).runs.reports, _run_of(db))
 
 
 def get_current_enqueue_child_once_uids(db: Any) -> set[str]:
@@ -91,7 +94,7 @@ def get_current_enqueue_child_once_uids(db: Any) -> set[str]:
     Args:
         db: a Celery result backend.
     """
-    return records_of(db).runs.once_uids(_run_of(db))
+    return patiently(records_of(db).runs.once_uids, _run_of(db))
 
 
 def get_current_enqueue_child_once_uid_dbkeys(db: Any) -> list[str]:
@@ -100,7 +103,7 @@ def get_current_enqueue_child_once_uid_dbkeys(db: Any) -> list[str]:
     Args:
         db: a Celery result backend.
     """
-    return records_of(db).runs.once_keys(_run_of(db))
+    return patiently(records_of(db).runs.once_keys, _run_of(db))
 
 
 def get_current_cache_enabled_uids(db: Any) -> set[str]:
@@ -109,7 +112,7 @@ def get_current_cache_enabled_uids(db: Any) -> set[str]:
     Args:
         db: a Celery result backend.
     """
-    return records_of(db).runs.cached_uids(_run_of(db))
+    return patiently(records_of(db).runs.cached_uids, _run_of(db))
 
 
 def get_current_cache_enabled_uid_dbkeys(db: Any) -> list[str]:
@@ -118,7 +121,7 @@ def get_current_cache_enabled_uid_dbkeys(db: Any) -> list[str]:
     Args:
         db: a Celery result backend.
     """
-    return records_of(db).runs.cached_keys(_run_of(db))
+    return patiently(records_of(db).runs.cached_keys, _run_of(db))
 
 
 def get_enqueue_child_once_uid_dbkey(key: str) -> str:

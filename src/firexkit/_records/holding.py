@@ -1,0 +1,347 @@
+"""Who holds a task, who may begin it, and whether anybody holds it still: decided by the store, each in one step.
+
+A message stands in the hash ``unacked`` from the moment it is sent until it is acknowledged; once a worker has fetched
+it, with the lease of that worker's main process. A task's record names the message that was sent last, the one whose
+body has begun last, and the leases of who runs that body. docs/design/leases.md has the table that follows from these.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from firexkit import _wire
+from firexkit._records.keys import start_time_key
+
+Ask: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], list[Any]]
+"""Sends commands and returns their answers."""
+
+
+class Refusal(StrEnum):
+    """Why a body may not begin."""
+
+    REVOKED = "revoked"
+    ENDED = "ended"
+    """A result was accepted."""
+    HELD = "held"
+    """It runs already: this is a second copy of the message."""
+    STALE = "stale"
+    """A newer message was sent for the task, and that one counts."""
+
+
+class Loss(StrEnum):
+    """Where a task is that nobody holds."""
+
+    RESERVED = "reserved"
+    """Its message was fetched by a worker that is gone."""
+    UNFETCHED = "unfetched"
+    """Its message left the queue, and no worker has it."""
+    GONE = "gone"
+    """Its message is nowhere."""
+    BODY = "body"
+    """Its body had begun, and the processes that held it are gone."""
+    DROPPED = "dropped"
+    """Its body had begun, its message was acknowledged, and no result is there."""
+    LEFT = "left"
+    """It has ended, and nobody acknowledges its message: that was lost on the way, or who has it is gone."""
+
+
+class Begun(NamedTuple):
+    """The answer to who wants to begin a body."""
+
+    attempt: int
+    """Which body of the task it is, from 1; 0 for none."""
+    refusal: Refusal | None
+
+
+class Message(NamedTuple):
+    """The message of a task, as ``unacked`` has it."""
+
+    tag: str
+    list_key: str
+    mode: str
+    entry: bytes
+    """Empty when it is not there."""
+    losses: int
+    revoked: bool
+    has_begun: bool
+
+    def again(self) -> Copy:
+        """The same message, to be sent once more.
+
+        It is another one for whoever asks which message counts.
+        """
+        message, exchange, routing_key = json.loads(self.entry)
+        tag = str(uuid.uuid4())
+        message["headers"]["redelivered"] = True
+        message["properties"].pop(_wire.HOLDER_PROPERTY, None)
+        message["properties"]["delivery_tag"] = tag
+        message["properties"]["delivery_info"]["redelivered"] = True
+        return Copy(tag, json.dumps(message), json.dumps([message, exchange, routing_key]))
+
+
+class Copy(NamedTuple):
+    """A message to be sent once more."""
+
+    tag: str
+    payload: str
+    entry: str
+
+
+_COMMON: Final = """
+local function status_of(key)
+    return string.match(redis.call('GET', key) or '', '^{"status": "(%u+)"') or ''
+end
+local function has_ended(key)
+    local status = status_of(key)
+    return status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED'
+end
+local function is_any_there(names)
+    for name in string.gmatch(names or '', '%S+') do
+        if redis.call('EXISTS', name) == 1 then return true end
+    end
+    return false
+end
+"""
+
+_BEGIN: Final = (
+    _COMMON
+    + """
+local record, state, start = KEYS[1], KEYS[2], KEYS[3]
+local tag, call, expires, forced = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local known = redis.call('HMGET', record, 'revoked', 'tag', 'begun', 'call', 'attempt', 'holder', 'TASK_POST_RUN')
+if known[4] == call then return {tonumber(known[5]), ''} end
+if forced ~= '1' then
+    if known[1] then return {0, 'revoked'} end
+    if known[3] == tag then
+        if has_ended(state) then return {0, 'ended'} end
+        if not known[7] and is_any_there(known[6]) then return {0, 'held'} end
+    elseif known[2] and known[2] ~= tag then
+        return {0, 'stale'}
+    end
+end
+local attempt = tonumber(known[5] or 0) + 1
+redis.call('HSET', record, 'begun', tag, 'call', call, 'attempt', attempt, unpack(ARGV, 6))
+if known[7] then redis.call('HDEL', record, 'TASK_POST_RUN', 'no-result') end
+if expires > 0 then
+    redis.call('SET', start, ARGV[5], 'NX', 'EX', expires)
+    if not known[2] then redis.call('EXPIRE', record, expires) end
+else
+    redis.call('SET', start, ARGV[5], 'NX')
+end
+return {attempt, ''}
+"""
+)
+
+_LOSS: Final = (
+    _COMMON
+    + """
+local function loss_of(record, state, unacked)
+    local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN', 'no-result')
+    local tag = known[1]
+    if not tag then return '', tag end
+    local entry = redis.call('HGET', unacked, tag)
+    local holder = entry and string.match(entry, '"firexkit_holder": "([^"]*)"')
+    if known[7] or has_ended(state) then return holder and 'left' or '', tag end
+    if tag == 'given-up' then return 'gone', tag end
+    if known[2] == tag and not known[6] then
+        if not is_any_there(known[3]) then return 'body', tag end
+        if known[5] and not entry then return 'dropped', tag end
+        return '', tag
+    end
+    if holder then
+        if redis.call('EXISTS', holder) == 1 then return '', tag end
+        return 'reserved', tag
+    end
+    if redis.call('LLEN', known[4]) > 0 then return '', tag end
+    if entry then return 'unfetched', tag end
+    if known[2] == tag then return 'dropped', tag end
+    return 'gone', tag
+end
+"""
+)
+
+_LOOK: Final = (
+    _LOSS
+    + """
+local found = {}
+for at = 1, #KEYS - 1, 2 do
+    local loss = loss_of(KEYS[at], KEYS[at + 1], KEYS[#KEYS])
+    found[#found + 1] = loss
+end
+return found
+"""
+)
+
+_SEND_AGAIN: Final = (
+    _LOSS
+    + """
+local record, state, list, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local old, new, payload, entry, is_sure, counts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local loss, tag = loss_of(record, state, unacked)
+if tag ~= old or (loss == '' and (is_sure ~= '1' or has_ended(state))) then return 0 end
+if counts == '1' then redis.call('HINCRBY', record, 'lost', 1) end
+redis.call('HSET', record, 'tag', new)
+redis.call('HDEL', unacked, old)
+redis.call('ZREM', index, old)
+redis.call('HSET', unacked, new, entry)
+redis.call('RPUSH', list, payload)
+return 1
+"""
+)
+
+_GIVE_UP: Final = (
+    _LOSS
+    + """
+local record, state, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local loss, tag = loss_of(record, state, unacked)
+if tag ~= ARGV[1] or (loss == '' and (ARGV[2] ~= '1' or has_ended(state))) then return 0 end
+redis.call('HDEL', unacked, tag)
+redis.call('ZREM', index, tag)
+if loss == 'left' then return 0 end
+redis.call('HSET', record, 'begun', '', 'tag', 'given-up')
+return 1
+"""
+)
+
+_AT_A_TIME: Final = 500
+_SUSPECTS: Final = (
+    _COMMON
+    + """
+local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
+local found = {page[1]}
+for at = 2, #page[2], 2 do
+    local entry = page[2][at]
+    local holder = string.match(entry, '"firexkit_holder": "([^"]*)"')
+    local id = string.match(entry, '"id": "([^"]+)"')
+    if not holder or redis.call('EXISTS', holder) == 0 or (id and has_ended(ARGV[3] .. id)) then
+        local latest = id and redis.call('HGET', id, 'tag')
+        if latest and latest ~= page[2][at - 1] then
+            redis.call('HDEL', KEYS[1], page[2][at - 1])
+            redis.call('ZREM', KEYS[2], page[2][at - 1])
+        else
+            found[#found + 1] = id
+        end
+    end
+end
+return found
+"""
+)
+_PATROL: Final = """
+local owner = redis.call('GET', KEYS[1])
+if owner and owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+class RedisHolding:
+    """Who holds tasks, on a server that is broker and result backend.
+
+    Args:
+        ask: sends commands.
+        state_key: the key of a task's state.
+        unacked: the keys of the hash of messages, and of its index.
+        expires: seconds that records are kept; None for ever.
+    """
+
+    def __init__(
+        self, ask: Ask, state_key: Callable[[str], Any], unacked: tuple[str, str], expires: float | None
+    ) -> None:
+        self._ask = ask
+        self._state_key = state_key
+        self._unacked, self._index = unacked
+        self._expires = int(expires) if expires else 0
+
+    def begin(
+        self,
+        task_id: str,
+        *,
+        tag: str,
+        call: str,
+        holder: str,
+        is_forced: bool,
+        fields: Sequence[Any],
+        also: Iterable[tuple[Any, ...]] = (),
+    ) -> Begun:
+        """Begin a body, unless that is refused.
+
+        Args:
+            task_id: the task.
+            tag: the delivery tag of its message.
+            call: what tells this beginning from every other.
+            holder: the leases of who holds it from now on.
+            is_forced: refuse nothing.
+            fields: names and values to keep in the record.
+            also: commands to send before.
+        """
+        keys = (task_id, self._state_key(task_id), start_time_key(task_id))
+        told = (tag, call, self._expires, int(is_forced), time.time(), _wire.FIELD_HOLDER, holder, *fields)
+        *_, (attempt, refusal) = self._ask([*also, ("EVAL", _BEGIN, len(keys), *keys, *told)])
+        return Begun(int(attempt), Refusal(refusal.decode()) if refusal else None)
+
+    def losses(self, task_ids: Sequence[str]) -> dict[str, Loss]:
+        """Those of some tasks that nobody holds now. Look again before you believe it: a pause may be the reason."""
+        pages = [task_ids[at : at + _AT_A_TIME] for at in range(0, len(task_ids), _AT_A_TIME)]
+        commands = []
+        for page in pages:
+            keys = [key for task_id in page for key in (task_id, self._state_key(task_id))]
+            commands.append(("EVAL", _LOOK, len(keys) + 1, *keys, self._unacked))
+        answers = [loss for answer in self._ask(commands) for loss in answer] if commands else []
+        return {task_id: Loss(loss.decode()) for task_id, loss in zip(task_ids, answers, strict=True) if loss}
+
+    def suspects(self) -> list[str]:
+        """Tasks whose messages no living worker has; most of them wait in their queues. Copies that don't count go."""
+        found: list[str] = []
+        cursor = "0"
+        while True:
+            call = (_SUSPECTS, 2, self._unacked, self._index, cursor, _AT_A_TIME, self._state_key(""))
+            ((cursor, *ids),) = self._ask([("EVAL", *call)])
+            found.extend(task_id.decode() for task_id in ids)
+            if int(cursor) == 0:
+                return found
+
+    def message(self, task_id: str) -> Message | None:
+        """The message that was sent last for a task; None when none is known."""
+        names = (_wire.FIELD_TAG, _wire.FIELD_LIST, _wire.FIELD_ON_LOST, _wire.FIELD_LOST)
+        others = (_wire.FIELD_REVOKED, _wire.FIELD_BEGUN)
+        ((tag, list_key, mode, losses, revoked, begun),) = self._ask([("HMGET", task_id, *names, *others)])
+        if not tag:
+            return None
+        (entry,) = self._ask([("HGET", self._unacked, tag)])
+        return Message(
+            tag=tag.decode(),
+            list_key=(list_key or b"").decode(),
+            entry=entry or b"",
+            mode=(mode or b"").decode(),
+            losses=int(losses or 0),
+            revoked=bool(revoked),
+            has_begun=begun == tag,
+        )
+
+    def send_again(self, task_id: str, lost: Message, copy: Copy, *, counts: bool, is_sure: bool) -> bool:
+        """Put a lost task in front of its queue with a new message; False when it is not lost any more.
+
+        Args:
+            task_id: the task.
+            lost: the message that was lost.
+            copy: the new one.
+            counts: a body was lost with it.
+            is_sure: whoever asks knows that it was lost, whatever leases say.
+        """
+        keys = (task_id, self._state_key(task_id), lost.list_key, self._index, self._unacked)
+        told = (lost.tag, *copy, int(is_sure), int(counts))
+        return bool(self._ask([("EVAL", _SEND_AGAIN, len(keys), *keys, *told)])[0])
+
+    def give_up(self, task_id: str, tag: str, *, is_sure: bool) -> bool:
+        """Let nothing count any more that the lost message or its body may do; False when it is not lost any more."""
+        keys = (task_id, self._state_key(task_id), self._index, self._unacked)
+        return bool(self._ask([("EVAL", _GIVE_UP, len(keys), *keys, tag, int(is_sure))])[0])
+
+    def claim_patrol(self, who: str, seconds: float) -> bool:
+        """Whether this is the process that looks for lost tasks in the next seconds; it stays so as long as it asks."""
+        return bool(self._ask([("EVAL", _PATROL, 1, _wire.PATROL, who, int(seconds * 1000))])[0])

@@ -24,6 +24,7 @@ from firexkit.result.forgetting import forget_chains
 from firexkit.result.tree import parents_of
 from firexkit.result.waiting import Window
 from firexkit.revoke import revoke_result
+from firexkit.task import rerun
 from firexkit.task.run_records import Needed
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ class Children:
         if isinstance(chain, InjectArgs):
             return None
         verify_chain_arguments(chain)
-        result: AsyncResult = chain.apply_async(**options)
+        result = rerun.send(self._task, chain, options)
         if sent is not None:
             sent(result)
         if track:

@@ -1,23 +1,40 @@
-"""Results of earlier calls, given to later ones with the same arguments."""
+"""Results of earlier calls, given to later ones with the same arguments; of those that come together, one computes.
+
+That one holds the call by the lease of its process until its result is stored. The others wait for the result. If there
+is none in the end, because the task failed, its process died, or somebody has forgotten it, one of them computes.
+
+A call that comes from the very task that computes, or from below it, would wait for itself: it computes, too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from time import monotonic, sleep
+from functools import partial
 from typing import Any
 
-from celery.states import READY_STATES, SUCCESS
+from celery.states import SUCCESS
 
 from firexkit import _wire
+from firexkit._celery import outbox
 from firexkit._celery.messages import bag_of
-from firexkit._records import current_run, records_of
+from firexkit._celery.patience import patiently
+from firexkit._celery.states import refresh
+from firexkit._crash_points import crash_point
+from firexkit._records import Claim, Standing, current_run, records_of
+from firexkit._serialization import LostValueError
 from firexkit._serialization.large import entries_of, fetched
+from firexkit.result import (
+    BrokerDataLostError,
+    ChainException,
+    WaitLoopCallBack,
+    WaitOnChainTimeoutError,
+    wait_on_async_results,
+)
 from firexkit.result.values import get_task_results
-from firexkit.task.errors import CacheResultNotPopulatedYetInRedis, NotInCache
+from firexkit.task.claiming import Asking, kept
 
 _PATIENCE = 3.0
-"""Seconds that a result which is known to exist may take to be stored."""
-_POLL = 0.1
+"""Seconds that a result may take to be stored where nothing tells whether that is still to come."""
 
 
 def is_enabled(task: Any) -> bool:
@@ -33,7 +50,7 @@ def text_of_call(name: str, arguments: Mapping[str, Any]) -> str:
 
 
 def returned_or(task: Any, compute: Callable[[], Any]) -> tuple[Any, str | None]:
-    """What an earlier equal call returned, with its task's id; else what ``compute`` returns, for later calls.
+    """What an equal call has returned, with its task's id; else what ``compute`` returns, for the other calls.
 
     Args:
         task: the task that runs now.
@@ -42,42 +59,80 @@ def returned_or(task: Any, compute: Callable[[], Any]) -> tuple[Any, str | None]
     request = task.request
     if request.called_directly or request.id is None:
         return compute(), None
-    text, runs = text_of_call(task.name, task.all_args), records_of(task.backend).runs
-    source = runs.cached_uid(text, current_run())
-    try:
-        return _stored(task, source), source
-    except NotInCache:
+    text, useless = text_of_call(task.name, task.all_args), ""
+    outbox.confirmed(task.backend)  # that this body has begun is known before it has a claim
+    while True:
+        asking = _asking(task, text, useless)
+        if (claim := asking.look()).is_mine:
+            return _computed(task, compute, text), None
+        if claim.is_under_way:
+            if _is_above(task, claim.task_id):
+                return compute(), None
+            if not _has_ended(task, claim, asking):
+                continue
+        if (stored := _stored(task, claim.task_id)) is not None:
+            return stored, claim.task_id
+        useless = claim.task_id
+
+
+def _asking(task: Any, text: str, useless: str) -> Asking:
+    """Asks who is to compute a call."""
+    runs = records_of(task.backend).runs
+    return Asking(task, str(task.request.id), partial(runs.claim_call, text, current_run(), useless))
+
+
+def _computed(task: Any, compute: Callable[[], Any], text: str) -> Any:
+    """What the function returns. Whoever waits learns from the task's state if it fails."""
+    crash_point("cache: claimed")
+    with kept(task.backend):
         returned = compute()
-        runs.remember_cached(text, current_run(), request.id)
-        return returned, None
+        crash_point("cache: computed")
+        patiently(records_of(task.backend).runs.remember_cached, text, current_run(), task.request.id)
+    return returned
 
 
-def _stored(task: Any, source: str) -> dict[str, Any]:
-    """The named results of the task that answered before.
-
-    Raises:
-        NotInCache: there is none, or it was forgotten, failed, or returned no dict.
-    """
-    if not source:
-        raise NotInCache
-    result, deadline = task.AsyncResult(source), monotonic() + _PATIENCE
-    while (state := result.state) not in READY_STATES:
-        if not _may_come(task, source):
-            raise NotInCache
-        if monotonic() > deadline:
-            raise CacheResultNotPopulatedYetInRedis(f"{source} has stored no result in {_PATIENCE:g} s")
-        sleep(_POLL)
-    bag = bag_of(result)
-    if state != SUCCESS or bag is None:
-        raise NotInCache
-    return fetched(named_part(dict(entries_of(bag))))
+class _ChangedError(Exception):
+    """Whoever computed does not any more, or tells more than before."""
 
 
-def _may_come(task: Any, source: str) -> bool:
-    """Whether a result that is not there will be: not that of a forgotten task, nor of one whose body has ended."""
-    names = (_wire.FIELD_NAME, _wire.FIELD_POST_RUN)
-    (known,) = records_of(task.backend).tasks.fields([source], names)
-    return _wire.FIELD_NAME in known and _wire.FIELD_POST_RUN not in known
+def _has_ended(task: Any, claim: Claim, asking: Asking) -> bool:
+    """Wait until the task that computes has ended; False if it is to be asked again who that is."""
+
+    def look() -> None:
+        if asking.look() != claim:
+            raise _ChangedError
+
+    patience = _PATIENCE if claim.standing is Standing.SETTLING else None
+    looks = [WaitLoopCallBack(look, asking.pause, {})]
+    try:
+        source = task.AsyncResult(claim.task_id)
+        wait_on_async_results(source, max_wait=patience, callbacks=looks, log_msg=False, caller_task=task)
+    except _ChangedError:
+        return False
+    except BrokerDataLostError:
+        raise
+    except (ChainException, WaitOnChainTimeoutError):
+        return True  # what is stored tells the rest
+    return True
+
+
+def _is_above(task: Any, source: str) -> bool:
+    """Whether a task sent the one that runs now, directly or not, or comes before it in a chain."""
+    tasks, above = records_of(task.backend).tasks, task.request.parent_id
+    while above and above != source:
+        above = patiently(tasks.field, above, _wire.FIELD_PARENT)
+    return bool(above)
+
+
+def _stored(task: Any, source: str) -> dict[str, Any] | None:
+    """The named results of a task; None when there are none: it was forgotten, failed, or returned no dict."""
+    result = task.AsyncResult(source)
+    if refresh([result])[source] != SUCCESS or (bag := bag_of(result)) is None:
+        return None
+    try:
+        return fetched(named_part(dict(entries_of(bag))))
+    except LostValueError:
+        return None
 
 
 def named_part(bag: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,3 +83,10 @@ def eventually(holds: Callable[[], Any], patience: float = PATIENCE, what: str =
         assert time.monotonic() < deadline, f"not within {patience:g} s: {what} (last: {value!r})"
         time.sleep(0.05)
     return value
+
+
+def kill_worker(main: psutil.Process) -> None:
+    """Kill a worker's main process and all of its pool, so that none can note the end of another."""
+    main.suspend()
+    for process in [*main.children(), main]:
+        process.kill()

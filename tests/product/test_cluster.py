@@ -10,7 +10,7 @@ import pytest
 
 from firexkit.broker_address import bare, password_in
 from firexkit.runtime.server import Server
-from product.firex import Home, eventually
+from product.firex import Home, eventually, kill_worker
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_run_brings_its_own_worker_and_leaves_nothing_on_the_broker(home: Home
         keys = {key.decode(): client.ttl(key) for key in client.keys("*")}
     assert [key for key in keys if "queue-FireX" in key] == []
     forever = {key for key, ttl in keys.items() if ttl < 0}
-    assert {key for key in forever if not key.startswith("_kombu.")} <= {"QUEUES"}
+    assert {key for key in forever if not key.startswith("_kombu.")} <= {"QUEUES", "FIREXKIT_EPOCH"}
     with broker.client() as client:
         kept = {member for key in forever if client.type(key) == b"set" for member in client.smembers(key)}
     assert [member for member in kept if b"FireX" in member or b"celeryev." in member] == []
@@ -142,7 +142,7 @@ def test_stopping_a_run_leaves_the_clusters_workers_alone(home: Home, cluster):
     assert again.returncode == 0
 
 
-def test_a_worker_main_that_dies_takes_only_its_own_tasks(home: Home):
+def test_a_worker_that_dies_takes_only_its_own_tasks(home: Home):
     """What another worker runs goes on; what was only fetched is done by the next one."""
     run = home.start("run", "parent", "-t", "work.py", "--children", "12", "--seconds", "2", "--concurrency", "3")
     notes = home.path / "notes"
@@ -153,7 +153,7 @@ def test_a_worker_main_that_dies_takes_only_its_own_tasks(home: Home):
     worker = joined(home, words)
     eventually(lambda: notes.read_text().count("child second@") >= 2)
     (main,) = [process for process in home.processes("mc@") if ":MainProcess]" in " ".join(process.cmdline())]
-    main.kill()
+    kill_worker(main)
     output, errors = run.communicate(timeout=60)
     worker.communicate(timeout=60)
 

@@ -12,7 +12,7 @@ import pytest
 
 from firexkit.broker_address import bare, password_in
 from firexkit.runtime.server import Server
-from product.firex import Home, eventually
+from product.firex import Home, eventually, kill_worker
 
 TEN_SECONDS = 10
 """When nothing of the run may be alive any more. What the command takes on a loaded machine is another matter."""
@@ -59,24 +59,49 @@ def test_the_submitting_process(home: Home):
 
 
 def test_the_workers_main_process(home: Home):
-    """What it was running has failed, with it what waited for that; nothing else is lost."""
+    """What it was running goes on, and what waits for that; nothing runs twice."""
+    run = started(home, "--seconds", "4")
+    the(home, ":MainProcess]").kill()
+    output, errors = run.communicate(timeout=PATIENCE)
+
+    assert run.returncode == 0, errors
+    assert "was killed by SIGKILL; a new one was started, what it was running goes on" in errors
+    assert "count = 2" in output
+    assert (home.path / "notes").read_text().count("child mc") == 2
+    gone(home)
+
+
+def test_a_run_that_is_ended_after_its_worker_died(home: Home):
+    """What goes on without its main process hears of the revocation, and cleans up."""
     run = started(home, "--seconds", "60")
     the(home, ":MainProcess]").kill()
+    eventually(lambda: home.processes(":MainProcess]"), what="another worker")
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=PATIENCE)
+
+    assert run.returncode == 130
+    assert sorted(notes(home)) == ["child cleaned up", "child cleaned up", "parent cleaned up"]
+    gone(home)
+
+
+def test_the_whole_worker(home: Home):
+    """What it was running has failed, with it what waited for that; nothing else is lost."""
+    run = started(home, "--seconds", "60")
+    kill_worker(the(home, ":MainProcess]"))
     _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 1
-    assert "was killed by SIGKILL; a new one was started, tasks that it was running have failed" in errors
-    assert "work.parent failed: WorkerLostError: The main process of the worker" in errors
+    assert "was lost: the main process of the worker" in errors
     assert home.record()["results"]["unsuccessful_services"]["failed"]
     gone(home)
 
 
-def test_the_workers_main_process_while_a_task_waits_for_its_retry(home: Home):
+def test_the_whole_worker_while_a_task_waits_for_its_retry(home: Home):
     """The retry comes; what ran, also from another queue, has failed."""
     run = home.start("run", "impatient", "-t", "work.py")
     notes = home.path / "notes"
     eventually(lambda: notes.exists() and {"attempt 0", "aside"} <= {*notes.read_text().splitlines()})
-    the(home, ":MainProcess]").kill()
+    kill_worker(the(home, ":MainProcess]"))
     _, errors = run.communicate(timeout=PATIENCE)
 
     assert run.returncode == 1

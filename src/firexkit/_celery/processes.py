@@ -5,17 +5,20 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from billiard.pool import RUN
+from billiard.pool import EX_OK, RUN
 from celery.concurrency import asynpool, prefork
 
 from firexkit._celery.gate import Gate
 from firexkit._celery.headroom import Headroom, by_setting, headroom
 from firexkit._celery.lending import Slot, give_slot
 from firexkit._celery.line import Blocked, Line
+from firexkit._celery.orphans import Bond
 from firexkit._celery.slots import Load, do_nothing, has_slot, missing
+from firexkit._crash_points import crash_point
 
 BEGINNING_AT_A_TIME: Final = max(2, os.cpu_count() or 1)
 """Celery kills a process that has not begun within four seconds, and many at a time would be slow to begin."""
@@ -32,6 +35,7 @@ class Process(asynpool.Worker):  # type: ignore[misc]  # Celery carries no types
     """
 
     line: Line
+    bond: Bond
     wait_for_job: Callable[[], Any]
 
     def _make_child_methods(self, *args: Any, **kwargs: Any) -> None:
@@ -39,12 +43,25 @@ class Process(asynpool.Worker):  # type: ignore[misc]  # Celery carries no types
         super()._make_child_methods(*args, **kwargs)
         slot = self.line.slot_of_this_process()
         give_slot(slot)
-        self.wait_for_job = _beginning(slot, self.wait_for_job)
+        self.bond = Bond(partial(self._do_exit, os.getpid(), EX_OK))
+        self.wait_for_job = _beginning(slot, self.bond, self.wait_for_job)
+
+    def on_loop_start(self, pid: int) -> None:
+        """Called when all is set up; Celery has said by then that this process is to die with its main process."""
+        super().on_loop_start(pid)
+        self.bond.loosen()
+
+    def prepare_result(self, result: Any) -> Any:
+        """Called after each task, which has stored its result by then; the rest is for the main process."""
+        self.bond.leave_if_loose()
+        return super().prepare_result(result)
 
 
-def _beginning(slot: Slot, wait_for_job: Callable[[], Any]) -> Callable[[], Any]:
+def _beginning(slot: Slot, bond: Bond, wait_for_job: Callable[[], Any]) -> Callable[[], Any]:
     def wait_and_begin() -> Any:
-        job = wait_for_job()
+        with bond.idle():
+            job = wait_for_job()
+        crash_point("child: after a task came")
         slot.begin()
         return job
 
@@ -216,6 +233,7 @@ class Processes(asynpool.AsynPool):  # type: ignore[misc]  # as above
 
     def on_job_ready(self, job: int, i: int | None, obj: Any, inqW_fd: int) -> None:  # noqa: N803 - billiard's name
         """A task has ended, so it doesn't wait: what it told before is heard before."""
+        crash_point("main: before an end is settled")
         super().on_job_ready(job, i, obj, inqW_fd)
         if self._blocked.forget(getattr(self._fileno_to_inq.get(inqW_fd), "pid", None)):
             self._balance_soon()

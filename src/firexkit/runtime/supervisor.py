@@ -192,9 +192,6 @@ class Supervisor:
 
     def _worker_died(self, main: _WorkerMain, code: int) -> None:
         self._forget_worker()
-        with _whatever_comes():
-            os.killpg(main.pid, signal.SIGKILL)  # its pool, also where orphans don't come to us
-        kill_all(descendants(besides=self._server.pids if self._server else ()))
         what = f"the worker's main process {main.pid} {told(code)}"
         if not main.is_ready:
             raise SupervisorGoneError(f"{what} while starting; the end of {self._household.log}:\n{self._log_tail()}")
@@ -202,7 +199,7 @@ class Supervisor:
         if self._deaths > RESTARTS:
             raise SupervisorGoneError(f"{what}; that is once too often ({self._deaths} times)")
         logger.error("%s", what)
-        self._tell(LOST, f"{what}; a new one was started, tasks that it was running have failed")
+        self._tell(LOST, f"{what}; a new one was started, what it was running goes on")
         self._start_worker(again=True)
 
     def _forget_worker(self) -> None:

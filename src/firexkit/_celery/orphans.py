@@ -1,0 +1,95 @@
+"""A process of a pool whose main process has died: its task goes on, and it leaves when that has ended.
+
+Celery lets the system kill such a process. Here it gets a signal instead; its own lease says that the task is held. No
+broadcast reaches it any more, so it looks by itself whether its task was revoked. Linux only: elsewhere nothing
+tells a process that its parent has died, and it ends with its next look for a task, as Celery has it.
+"""
+
+from __future__ import annotations
+
+import _thread
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import sleep
+from typing import Any, Final
+
+from billiard.util import set_pdeathsig
+from celery import current_app
+
+from firexkit._celery import outbox
+from firexkit._celery.leases import own_lease, worker_lease
+from firexkit._celery.patience import outages
+from firexkit._celery.recall import among
+from firexkit._wire import FIELD_REVOKED, FIELD_TERMINATE
+
+logger: Final = logging.getLogger(__name__)
+
+_LOOK_EVERY: Final = 1.0
+"""Seconds between two looks for a revocation."""
+_SIGNAL: Final = getattr(signal, "SIGRTMIN", 0) + 7
+"""One that nobody uses: what a task starts must not meet it."""
+
+
+class Bond:
+    """What ties a process of a pool to its main process.
+
+    Args:
+        leave: ends this process in order.
+    """
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+        self._parent = os.getppid()
+        self._is_loose = self._is_idle = False
+
+    def loosen(self) -> None:
+        """From now on this process outlives its main process, if somebody else can see that it lives."""
+        if worker_lease() is None:
+            return
+        try:
+            signal.signal(_SIGNAL, self._note_death)
+            set_pdeathsig(_SIGNAL)
+        except OSError:
+            return
+        if os.getppid() != self._parent:
+            self._note_death()
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """A block in which this process has no task: it leaves as soon as its main process has died."""
+        self._is_idle = True
+        self.leave_if_loose()
+        try:
+            yield
+        finally:
+            self._is_idle = False
+
+    def leave_if_loose(self) -> None:
+        """End this process if its main process has died: it has no task now."""
+        if self._is_loose:
+            self._leave()
+
+    def _note_death(self, *_: Any) -> None:
+        self._is_loose = True
+        if self._is_idle:
+            self._leave()
+        # Not by `threading`: this is a signal's handler, and the task may be starting a thread itself.
+        _thread.start_new_thread(_hear_revocation, (current_app._get_current_object(),))
+
+
+def _hear_revocation(app: Any) -> None:
+    logger.warning("The worker's main process has died; what runs in this one goes on")
+    while True:
+        sleep(_LOOK_EVERY)
+        ids = sorted(own_lease().task_ids)
+        try:
+            fields = outbox.run(app.backend, [("HMGET", task_id, FIELD_REVOKED, FIELD_TERMINATE) for task_id in ids])
+        except outages() as error:
+            logger.debug("Nobody tells what was revoked: %s", error)
+            continue
+        if among(ids, fields).running:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return  # another signal would cut off what the task does at its end

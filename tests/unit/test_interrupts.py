@@ -6,7 +6,6 @@ import signal
 
 import pytest
 
-from firexkit.runtime.abandoned import Fate, fate_of
 from firexkit.runtime.interrupts import Interrupts, RunStopped
 
 
@@ -60,18 +59,3 @@ def test_what_was_ignored_stays_ignored_and_handlers_come_back():
     assert heard.calls == []
     assert ignored == signal.SIG_IGN
     assert signal.getsignal(signal.SIGTERM) == terminate
-
-
-@pytest.mark.parametrize(
-    ("attempts", "retries", "ended", "fate"),
-    [
-        (0, 0, False, Fate.PUT_BACK),  # only fetched
-        (1, 0, False, Fate.FAIL),  # its body ran
-        (1, 0, True, Fate.DROP),  # its body had ended
-        (1, 1, True, Fate.PUT_BACK),  # the second attempt waits for its time
-        (2, 1, False, Fate.FAIL),  # the second attempt ran
-        (3, 1, True, Fate.DROP),  # handed out again before
-    ],
-)
-def test_what_becomes_of_a_message_that_a_dead_worker_held(attempts, retries, ended, fate):
-    assert fate_of(attempts, retries, ended=ended) is fate

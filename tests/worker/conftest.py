@@ -12,12 +12,11 @@ from celery.result import AsyncResult
 
 from firexkit.result import disable_async_result
 from firexkit.runtime.server import Server
-from worker.rig import BACKEND, BROKER, SharedWorkers, Worker
+from worker.rig import BACKEND, BROKER, KEYS_OF_WORKERS, SharedWorkers, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LIVING_WORKERS_NEED = (b"_kombu.", b"unacked")
 WORKERS_USED = pytest.StashKey[list[Worker]]()
 _server = Server()
 # Here and not in a fixture: test modules import their app when they are collected.
@@ -54,7 +53,7 @@ def server(_running_server: Server) -> Iterator[Server]:
     """The Valkey behind FIREXKIT_TEST_BROKER, with nothing in it but what living workers hold."""
     yield _running_server
     with _running_server.client() as client:
-        leftover = [key for key in client.scan_iter(count=1000) if not key.startswith(LIVING_WORKERS_NEED)]
+        leftover = [key for key in client.scan_iter(count=1000) if not key.startswith(KEYS_OF_WORKERS)]
         if leftover:
             client.unlink(*leftover)
 

@@ -26,6 +26,14 @@ BACKEND = "FIREXKIT_TEST_BACKEND"
 WORKERS_KEPT = 3
 """Shared workers that stay alive at the same time: a machine of two cores has no room for one of each app."""
 LOG_TAIL = 60
+KEYS_OF_WORKERS = (b"_kombu.", b"unacked", b"FIREXKIT_LEASE:", b"FIREXKIT_PATROL", b"FIREXKIT_EPOCH")
+"""Keys that living workers need, by what they begin with."""
+
+
+def keys_of_tasks(client: Any) -> set[str]:
+    """All keys but those of the workers themselves."""
+    return {key.decode() for key in client.keys("*") if not key.startswith(KEYS_OF_WORKERS)}
+
 
 T = TypeVar("T")
 _numbers = itertools.count(1)

@@ -5,12 +5,11 @@ import pytest
 from firexkit.result import forget_chain_results, get_task_postrun_info
 from worker.apps import behaviours as tasks
 from worker.apps.behaviours import say
-from worker.rig import Worker, wait_until
+from worker.rig import Worker, keys_of_tasks, wait_until
 
 APP = "worker.apps.behaviours"
 OWN_QUEUE = f"{APP}.logged"
 DAY = 24 * 3600
-KEYS_OF_WORKERS = (b"_kombu.", b"unacked")
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -29,11 +28,6 @@ def worker(worker_for, pool):
 def client(server):
     with server.client() as client:
         yield client
-
-
-def keys_of(client):
-    """All keys but those of the workers themselves."""
-    return {key.decode() for key in client.keys("*") if not key.startswith(KEYS_OF_WORKERS)}
 
 
 # ── log files ────────────────────────────────────────────────────────────────────────────
@@ -87,26 +81,26 @@ def test_forgetting_a_child_whose_process_has_not_finished(worker, client):
     tasks.mix.delay(1, 2).get(timeout=10)
     tasks.mix.delay(1, 2).get(timeout=10)
 
-    assert not [key for key in keys_of(client) if child_id in key]
+    assert not [key for key in keys_of_tasks(client) if child_id in key]
 
 
 def test_forgetting_from_outside_removes_all_keys_of_a_run(worker, client):
     """Whoever started a run can remove every key that it made, but the results kept for later callers."""
-    before = keys_of(client)
+    before = keys_of_tasks(client)
     result = (tasks.mix.s(1, 2) | tasks.nest.s(levels=3) | tasks.frame.s("@violet")).delay()
     result.get(timeout=10)
     wait_until(lambda: get_task_postrun_info(result), what="end of the last process")
     forget_chain_results(result)
 
-    assert keys_of(client) == before
+    assert keys_of_tasks(client) == before
 
 
 def test_all_keys_of_tasks_expire(worker, client):
     """With Celery's default, no key of a task, of a run, of once or of the cache stays for longer than a day."""
-    before = keys_of(client)
+    before = keys_of_tasks(client)
     tasks.use_everything.delay("once").get(timeout=10)
     say("mine")
-    made = keys_of(client) - before - {"mine", "once.ran", "once.company"}
+    made = keys_of_tasks(client) - before - {"mine", "once.ran", "once.company"}
 
     assert {client.ttl(key) for key in made} <= set(range(DAY - 60, DAY + 1))
     assert len(made) > 8

@@ -10,6 +10,7 @@ are one Redis server; else each goes its own way, and in the same order.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -23,14 +24,14 @@ from kombu.utils.json import dumps
 
 from firexkit import _lazy
 from firexkit._celery.dispatch import Command, Dispatch, busy_dispatch_to, dispatch_to, raise_refusals
-from firexkit._celery.patience import is_transient, outages, patiently
+from firexkit._celery.patience import is_transient, outages, patience_of, patiently
+from firexkit._crash_points import crash_point
+from firexkit._wire import FIELD_LIST, FIELD_TAG
 
 logger: Final = logging.getLogger(__name__)
 
+_TRANSPORT: Final = "redis+"
 _KEY_PREFIX: Final = "global_keyprefix"
-
-_PATIENCE: Final = 300.0
-"""Seconds that a worker keeps trying to tell what it can do without."""
 
 
 class Outbox:
@@ -65,18 +66,22 @@ class Outbox:
         self._send([*self._commands, *last])
 
     def send_after(self, first: Iterable[Command]) -> None:
-        """Send what was kept, and ``first`` before it."""
-        self._send([*first, *self._commands])
+        """Send what was kept, and ``first`` before it; where that brings a message, the server does all or nothing."""
+        commands = [*first, *self._commands]
+        has_message = any(command[0] == "LPUSH" for command in commands)
+        self._send([("MULTI",), *commands, ("EXEC",)] if has_message else commands)
 
-    def put(self, message: Command) -> None:
+    def put(self, *message: Command) -> None:
         """Send a message of a task, and what was kept before it. In a task nobody waits for the answer yet."""
         if self.takes_messages:
-            self.add([message])
+            self.add(message)
         elif self._dispatch is None:
-            self.send(message)
+            self.send(*message)
         else:
-            commands = [*self._commands, message]
+            commands = [*self._commands, *message]
+            crash_point("send: before a message")
             self._dispatch.post(commands, partial(_accepted, self._events, commands, monotonic()), only_once=True)
+            crash_point("send: after a message")
             self._commands, self._events = [], []
 
     def post(self) -> None:
@@ -99,12 +104,22 @@ class Outbox:
         _note_hearers(self._events, commands, monotonic(), answers)
         self._commands, self._events = [], []
 
+    def patience(self) -> float:
+        """Seconds for which a broker that is away is waited for."""
+        return patience_of(self._backend.app.conf)
+
     def is_for(self, backend: Any) -> bool:
         """Whether commands for this backend may be kept here."""
         return backend is self._backend or _server(backend.client.connection_pool) == self._address
 
     def is_on(self, channel: Any) -> bool:
-        """Whether a channel of the broker leads to the same server."""
+        """Whether a channel of the broker leads to the same server.
+
+        Raises:
+            ConnectionError: it was closed: the connection that it belonged to has ended.
+        """
+        if channel.closed:
+            raise ConnectionError("the connection to the broker has ended")
         return not channel.global_keyprefix and self._address == _server(channel.pool) is not None
 
     def is_of_events(self, exchange: str) -> bool:
@@ -159,6 +174,11 @@ def run(backend: Any, commands: Iterable[Command]) -> list[Any]:
         return answers
 
 
+def ask(backend: Any, commands: Iterable[Command]) -> list[Any]:
+    """Send commands over a connection that only this thread has, in one round trip; their answers."""
+    return dispatch_to(backend.client.connection_pool).send([*commands])
+
+
 def confirmed(backend: Any) -> None:
     """Wait until all that this thread has sent has arrived.
 
@@ -166,7 +186,7 @@ def confirmed(backend: Any) -> None:
         redis.exceptions.ResponseError: the server refuses a message of a task.
     """
     if is_redis(backend) and (dispatch := busy_dispatch_to(backend.client.connection_pool)) is not None:
-        patiently(dispatch.send, ())
+        patiently(dispatch.send, (), timeout=partial(patience_of, backend.app.conf))
 
 
 def connect(backend: Any) -> None:
@@ -213,7 +233,8 @@ def takes_from(channel: Any) -> bool:
 def is_shared(backend: Any) -> bool:
     """Whether messages of tasks can leave with what goes to this backend: both are one server."""
     conf = backend.app.conf
-    if not is_redis(backend) or backend.url != conf.broker_write_url:
+    # Celery takes this word off the address of a result backend, and leaves it in that of a broker.
+    if not is_redis(backend) or backend.url != str(conf.broker_write_url).removeprefix(_TRANSPORT):
         return False
     return _server(backend.client.connection_pool) is not None and not conf.broker_transport_options.get(_KEY_PREFIX)
 
@@ -224,7 +245,7 @@ def dispatched() -> None:
     if box is None:
         return
     try:
-        patiently(box.post, timeout=_PATIENCE)
+        patiently(box.post, timeout=box.patience)
     except Exception as error:
         if not is_transient(error):
             raise
@@ -326,11 +347,26 @@ def _putting(put: Callable[..., None]) -> Callable[..., None]:
         if not box.is_on(channel) or kwargs.get("_publish_batch") or (expires and queue in expires):
             box.send()
             return put(channel, queue, message, **kwargs)
-        priority = channel._get_message_priority(message, reverse=False)
+        list_key = channel._q_for_pri(queue, channel._get_message_priority(message, reverse=False))
         payload = dumps(message)  # type: ignore[no-untyped-call]  # kombu is typed in parts
-        return box.put(("LPUSH", channel._q_for_pri(queue, priority), payload))
+        return box.put(*_owed(channel, list_key, message, payload), ("LPUSH", list_key, payload))
 
     return put_through_outbox
+
+
+def _owed(channel: Any, list_key: str, message: Any, payload: str) -> Iterator[Command]:
+    """Put on record what is sent: from now on somebody has to begin the task, even if the message gets lost."""
+    task_id = message["headers"].get("id")
+    if task_id is not None:
+        tag = message["properties"]["delivery_tag"]
+        yield "HSET", task_id, FIELD_TAG, tag, FIELD_LIST, list_key
+        yield "HSET", channel.unacked_key, tag, entry_of(message, payload)
+
+
+def entry_of(message: Any, payload: str) -> str:
+    """A message as it stands in ``unacked``."""
+    way = message["properties"]["delivery_info"]
+    return f"[{payload}, {json.dumps(way['exchange'])}, {json.dumps(way['routing_key'])}]"
 
 
 def _putting_fanout(put: Callable[..., None]) -> Callable[..., None]:

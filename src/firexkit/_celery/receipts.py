@@ -2,23 +2,53 @@
 
 kombu writes both into a hash and its index in a transaction. The parts of one that was cut need not hang together: a
 message counts as fetched as long as it is in the hash ``unacked``; its place in the index only tells since when. So
-they leave in one round trip, as before, without the two commands around them.
+they leave in one round trip, as before, without the two commands around them. With the message stands the lease of the
+process that has it: once that is over, nobody has it any more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 from kombu.transport import redis
+
+from firexkit._celery.leases import worker_lease
+from firexkit._wire import HOLDER_PROPERTY
 
 
 @cache
 def install() -> None:
     """Let the workers of this process tell so; calling it again does nothing."""
     setattr(redis.QoS, "pipe_or_acquire", _pipe_or_acquire)  # noqa: B010 - mypy takes methods for fixed
+    setattr(redis.QoS, "ack", _asking_twice(redis.QoS.ack))  # noqa: B010
+    setattr(redis.QoS, "append", _naming_holder(redis.QoS.append))  # noqa: B010
+
+
+def _asking_twice(ack: Callable[..., None]) -> Callable[..., None]:
+    """Celery only logs that an acknowledgement did not arrive, and counts the message as fetched for ever."""
+
+    @wraps(ack)
+    def ack_or_again(qos: redis.QoS, delivery_tag: str) -> None:
+        try:
+            ack(qos, delivery_tag)
+        except qos.channel.connection_errors:
+            ack(qos, delivery_tag)  # by another connection; when there is none, that is for the next
+
+    return ack_or_again
+
+
+def _naming_holder(append: Callable[..., None]) -> Callable[..., None]:
+    @wraps(append)
+    def append_with_holder(qos: redis.QoS, message: Any, delivery_tag: str) -> None:
+        lease = worker_lease()
+        if lease is not None:
+            message._raw["properties"][HOLDER_PROPERTY] = lease.name
+        append(qos, message, delivery_tag)
+
+    return append_with_holder
 
 
 @contextmanager

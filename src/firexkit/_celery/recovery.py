@@ -39,6 +39,8 @@ from celery.worker.consumer.mingle import Mingle
 from celery.worker.request import Request
 from kombu.transport import redis
 
+from firexkit._crash_points import crash_point
+
 logger: Final = logging.getLogger(__name__)
 
 
@@ -140,7 +142,9 @@ def _noting(acknowledge: Callable[[Request], None]) -> Callable[[Request], None]
     @wraps(acknowledge)
     def acknowledge_and_note(request: Request) -> None:
         _acknowledged.add(request.message)
+        crash_point("main: before an acknowledgement")
         acknowledge(request)
+        crash_point("main: after an acknowledgement")
 
     return acknowledge_and_note
 
@@ -149,7 +153,9 @@ def _keeping_unrecorded(append: Callable[[redis.QoS, Any, str], None]) -> Callab
     @wraps(append)
     def append_or_keep(qos: redis.QoS, message: Any, delivery_tag: str) -> None:
         try:
+            crash_point("main: after fetch")
             append(qos, message, delivery_tag)
+            crash_point("main: after fetch was recorded")
         except qos.channel.connection_errors:
             _unrecorded.setdefault(qos, []).append(message)
             raise
@@ -203,6 +209,7 @@ def _move(fetched: dict[str, Fetched], channel: redis.Channel) -> None:
 
 def _settle(fetched: dict[str, Fetched], channel: redis.Channel, *, counted: bool) -> None:
     """Give each message what it needs now; one that could not be settled waits for the next connection."""
+    crash_point("settle: before")
     if fetched:
         logger.info("The broker is back; settling %d messages fetched before", len(fetched))
     # The latest first: each is put in front, and the oldest was at the front.

@@ -8,6 +8,7 @@ of whoever sent the task, if it named one in the message.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from typing import Any, Final
@@ -17,16 +18,22 @@ from celery.states import FAILURE, READY_STATES, RETRY, REVOKED, STARTED, SUCCES
 from firexkit import _lazy
 from firexkit._celery import outbox
 from firexkit._celery.dispatch import Command
+from firexkit._celery.leases import own_lease
 from firexkit._celery.messages import JSON, header_of
-from firexkit._wire import LOOK_AT, WAITER_HEADER
+from firexkit._crash_points import crash_point
+from firexkit._wire import ATTEMPT, LOOK_AT, WAITER_HEADER
+
+logger: Final = logging.getLogger(__name__)
 
 LONGEST_NEWS: Final = 4096
 """Bytes of a stored state that a waiter is sent whole; for longer ones it is told to read."""
 
 # Celery writes the state first, and an attempt's RETRY may come after the end of the next attempt.
 _UNLESS: Final = """
+local begun = ARGV[5] ~= '' and redis.call('HGET', KEYS[2], 'begun')
+if begun and begun ~= ARGV[5] then return -1 end
 local stored = redis.call('GET', KEYS[1]) or ''
-for at = 5, #ARGV do
+for at = 6, #ARGV do
     local begins = '{"status": "' .. ARGV[at] .. '"'
     if string.sub(stored, 1, #begins) == begins then return 0 end
 end
@@ -37,6 +44,8 @@ if ARGV[3] ~= '' then redis.call('PUBLISH', ARGV[3], ARGV[4]) end
 return 1
 """
 _NEVER_REPLACED: Final = {RETRY: (SUCCESS, FAILURE, REVOKED)}
+LOST: Final = -1
+"""Answer of the script: the body does not hold the task any more."""
 _STORED: Final = "firexkit_stored"
 """Attribute of a request."""
 _OUR_STATES: Final = frozenset({STARTED, SUCCESS, FAILURE, RETRY, REVOKED})
@@ -71,18 +80,28 @@ def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if self.serializer != JSON or state not in _OUR_STATES or not _is_ours(self.app, request, state):
             return store(self, task_id, result, state, traceback=traceback, request=request, **kwargs)
+        if state == STARTED and getattr(request, ATTEMPT, None) == 0:
+            return result  # it does not begin
         meta = self._get_result_meta(result=result, state=state, traceback=traceback, request=request)
         value = self.encode({**meta, "task_id": task_id})
         if state in (SUCCESS, FAILURE):
             setattr(request, _STORED, True)
         commands = [*_commands(self, task_id, value, state, request)]
-        if state == STARTED and outbox.is_open():
-            outbox.tell(self, commands)
-        else:
-            self.ensure(outbox.tell_now, (self, *commands))
+        _write(self, task_id, state, request, commands)
         return result
 
     return store_in_one_go
+
+
+def _write(backend: Any, task_id: str, state: str, request: Any, commands: list[Command]) -> None:
+    if _is_unsure(backend.app, request):
+        _store_unless_lost(backend, task_id, commands)
+    elif state == STARTED and outbox.is_open():
+        outbox.tell(backend, commands)
+    else:
+        crash_point("end: before the state")
+        backend.ensure(outbox.tell_now, (backend, *commands))
+        crash_point("end: after the state")
 
 
 def stores_in_order(backend: Any) -> bool:
@@ -107,15 +126,34 @@ def _commands(backend: Any, task_id: str, value: str, state: str, request: Any) 
     key, expires = backend.get_key_for_task(task_id), int(backend.expires or 0)
     waiter = _waiter(state, request)
     news = value if len(value) <= LONGEST_NEWS else f"{LOOK_AT}{task_id}"
-    if _may_be_late(state, request):
+    if _may_be_late(backend, state, request):
         unless = _NEVER_REPLACED.get(state, (SUCCESS,))
-        yield ("EVAL", _UNLESS, 1, key, value, expires, waiter, news, *unless)
+        yield ("EVAL", _UNLESS, 2, key, task_id, value, expires, waiter, news, _tag(request), *unless)
         return
     yield ("SETEX", key, expires, value) if expires else ("SET", key, value)
     if state != STARTED:
         yield ("PUBLISH", key, value)
     if waiter:
         yield ("PUBLISH", waiter, news)
+
+
+def _is_unsure(app: Any, request: Any) -> bool:
+    """Whether a body that ends now may have been taken for lost: its process could not say that it lives."""
+    return bool(getattr(request, ATTEMPT, 0)) and not own_lease().is_sure(app.conf)
+
+
+def _tag(request: Any) -> str:
+    """The tag of the message whose body tells its state; empty when nobody's body does."""
+    return str((request.properties or {}).get("delivery_tag") or "") if getattr(request, ATTEMPT, 0) else ""
+
+
+def _store_unless_lost(backend: Any, task_id: str, commands: list[Command]) -> None:
+    """Store a state, and send what comes after it, unless the body was taken for lost: then others have the task."""
+    if backend.ensure(outbox.ask, (backend, commands))[0] != LOST:
+        backend.ensure(outbox.tell_now, (backend,))
+        return
+    outbox.dropped()
+    logger.warning("%s: this body was taken for lost; how it ended does not count", task_id)
 
 
 def _waiter(state: str, request: Any) -> str:
@@ -130,8 +168,8 @@ def _option(request: Any, header: str) -> Any:
     return ((getattr(request, "options", None) or {}).get("headers") or {}).get(header)
 
 
-def _may_be_late(state: str, request: Any) -> bool:
+def _may_be_late(backend: Any, state: str, request: Any) -> bool:
     """Whether the task may have ended already: another attempt, or another worker, may have been quicker."""
-    if state not in (STARTED, SUCCESS):
+    if state not in (STARTED, SUCCESS) or _is_unsure(backend.app, request):
         return True
     return bool(request.retries) or bool((request.delivery_info or {}).get("redelivered"))

@@ -12,9 +12,8 @@ from celery.app.task import Context
 from kombu.transport.redis import Channel
 
 from firexkit._celery.types import Celery
+from firexkit._wire import HOLDER_PROPERTY
 
-ANSWER_TIME: Final = 1.0
-"""Seconds that workers have to say which tasks are theirs."""
 _CHAIN_AND_CALLBACKS: Final = 2
 
 
@@ -23,6 +22,16 @@ class HeldMessage(NamedTuple):
 
     tag: str
     message: dict[str, Any]
+
+    @classmethod
+    def of(cls, tag: str, entry: bytes) -> HeldMessage:
+        """The message in an entry of the hash."""
+        return cls(tag, json.loads(entry)[0])
+
+    @property
+    def holder(self) -> str:
+        """The lease of the worker's main process that has fetched it; empty when nobody has, or none that says so."""
+        return str(self.message["properties"].get(HOLDER_PROPERTY) or "")
 
     @property
     def task_id(self) -> str:
@@ -84,10 +93,3 @@ def unacked(app: Celery, queues: Collection[str]) -> Iterator[Unacked | None]:
     with app.connection_for_write() as connection:
         channel = connection.default_channel
         yield Unacked(channel, queues) if isinstance(channel, Channel) else None
-
-
-def held_by_others(app: Celery, worker: str) -> set[str]:
-    """Ids of the tasks that living workers have, other than the one of that name."""
-    inspect = app.control.inspect(timeout=ANSWER_TIME)
-    answers = [*(inspect.active() or {}).items(), *(inspect.reserved() or {}).items()]
-    return {task["id"] for name, tasks in answers if name != worker for task in tasks}

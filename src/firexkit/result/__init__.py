@@ -15,6 +15,7 @@ from firexkit._faces import adopt
 from firexkit._wire import FIREX_AR_REFS_ATTR, RETURN_KEYS_KEY, RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.result import describing
 from firexkit.result.errors import (
+    BrokerDataLostError,
     ChainException,
     ChainInterruptedByZombieTaskException,
     ChainInterruptedException,
@@ -66,6 +67,7 @@ __all__ = [
     "RETURN_KEYS_KEY",
     "RUN_RESULTS_NAME",
     "RUN_UNSUCCESSFUL_NAME",
+    "BrokerDataLostError",
     "ChainException",
     "ChainInterruptedByZombieTaskException",
     "ChainInterruptedException",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 
@@ -71,6 +71,29 @@ class ChainInterruptedByZombieTaskException(ChainInterruptedException):
 
     def __str__(self) -> str:
         return f"{super().__str__()}: (zombie task)"
+
+
+class BrokerDataLostError(ChainInterruptedException):
+    """The broker has lost its data, and with them the tasks that were waited for: they will never end.
+
+    Whoever waits is told, also one that does not want failures to be raised.
+
+    Args:
+        tasks: the names of these tasks by their ids; empty where the name is not known.
+    """
+
+    def __init__(self, tasks: Mapping[str, str] | None = None) -> None:
+        lost = dict(tasks or {})
+        super().__init__(*next(iter(lost.items()), ()))
+        self.args: tuple[Any, ...] = (lost,)
+        self.tasks: dict[str, str] = lost
+
+    def __str__(self) -> str:
+        lost = ", ".join(f"{name}[{task_id}]" for task_id, name in self.tasks.items()) or "what was waited for"
+        return (
+            f"The broker has lost its data, and with them {lost}. Run it again; a broker that keeps its data over a "
+            "restart is one with appendonly set to yes"
+        )
 
 
 class MultipleFailuresException(ChainInterruptedException):

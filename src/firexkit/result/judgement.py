@@ -11,11 +11,13 @@ from firexkit import _wire
 from firexkit._celery.states import refresh
 from firexkit.result.errors import (
     ChainException,
+    ChainInterruptedByZombieTaskException,
     ChainInterruptedException,
     ChainRevokedException,
     ChainRevokedPreRunException,
 )
 from firexkit.result.lookups import get_task_name_from_result, id_of, records_of_many
+from firexkit.result.lost import is_lost
 from firexkit.result.tree import parents_of
 from firexkit.revoke import is_known_revoked
 
@@ -96,9 +98,8 @@ def error_of(member: Any, state: str) -> Exception:
     """What a waiter is told of the member that broke a chain."""
     if state == FAILURE:
         cause = getattr(member, "result", None)  # a group has none
-        return ChainInterruptedException(
-            id_of(member), get_task_name_from_result(member), cause if isinstance(cause, Exception) else None
-        )
+        kind = ChainInterruptedByZombieTaskException if is_lost(cause) else ChainInterruptedException
+        return kind(id_of(member), get_task_name_from_result(member), cause if isinstance(cause, Exception) else None)
     return named(ChainRevokedException if state == REVOKED else ChainRevokedPreRunException, member)
 
 

@@ -13,7 +13,13 @@ from firexkit import _wire
 from firexkit._announce import is_heard
 from firexkit._celery import outbox
 from firexkit._celery.lending import lent_slot
-from firexkit.result.errors import ChainInterruptedException, ChainRevokedException, MultipleFailuresException
+from firexkit._crash_points import crash_point
+from firexkit.result.errors import (
+    BrokerDataLostError,
+    ChainInterruptedException,
+    ChainRevokedException,
+    MultipleFailuresException,
+)
 from firexkit.result.hearing import Hearing
 from firexkit.result.lookups import body_runs, get_task_postrun_info, get_tasks_names_from_results
 from firexkit.result.watch import Patience, WaitLoopCallBack, Watch
@@ -75,6 +81,7 @@ def wait_on_async_results(
         WaitOnChainTimeoutError: ``max_wait`` passed; its ``failures`` tell what had failed by then.
         ChainInterruptedException: a member of one chain failed.
         ChainRevokedException: a member of one chain was revoked.
+        BrokerDataLostError: the broker has lost its data, and with them what was waited for.
         MultipleFailuresException: several chains failed; its ``failures`` tell how each did.
     """
     awaited = _as_list(results)
@@ -85,7 +92,9 @@ def wait_on_async_results(
     patience = Patience(max_wait, sleep_between_iterations, check_task_worker_frequency, fail_on_worker_failures)
     with _telling(caller_task) as blocked:
         watch = Watch(awaited, patience, callbacks, blocked)
+        crash_point("wait: before")
         watch.settle()
+        crash_point("wait: after")
     _raise_failures(watch.failures)
 
 
@@ -110,14 +119,15 @@ def wait_on_async_results_and_maybe_raise(
 
     Args:
         results: one result or several.
-        raise_exception_on_failure: raise when a chain failed. A revocation always raises, alone or among failures.
+        raise_exception_on_failure: raise when a chain failed. A revocation always raises, alone or among failures, and
+            so does the loss of the broker's data.
         caller_task: the task that waits.
         **kwargs: options of :func:`wait_on_async_results`.
     """
     try:
         wait_on_async_results(results, caller_task=caller_task, **kwargs)
     except ChainInterruptedException as error:
-        if raise_exception_on_failure:
+        if raise_exception_on_failure or isinstance(error, BrokerDataLostError):
             raise
         _raise_revocation(getattr(error, "failures", ()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from math import inf
 from time import monotonic
 from typing import Any, NamedTuple
@@ -12,8 +12,11 @@ from celery.states import REVOKED
 
 from firexkit._celery import outbox
 from firexkit._celery.lending import lent_slot
+from firexkit._celery.patience import is_transient, until
+from firexkit.result.data_loss import DataChecks
 from firexkit.result.errors import ChainInterruptedByZombieTaskException, WaitOnChainTimeoutError
 from firexkit.result.hearing import Hearing
+from firexkit.result.holders import Holders
 from firexkit.result.judgement import Facts, error_of, named
 from firexkit.result.liveness import zombies_among
 from firexkit.result.lookups import body_runs, get_tasks_names_from_results, id_of
@@ -72,6 +75,8 @@ class Watch:
         self._patience = patience
         self._callbacks = _Callbacks(callbacks, patience.sleep_between_iterations)
         self._workers = _WorkerChecks(patience)
+        self._holders = Holders()
+        self._data = DataChecks()
         self._bodies = _RevokedBodies()
         self._ended: dict[int, float] = {}
         self._on_block = on_block
@@ -126,7 +131,9 @@ class Watch:
         blocks = 0
         try:
             while self._pending:
-                if settled := self._settled_now():
+                with self._in_time():
+                    settled = self._settled_now()
+                if settled:
                     blocks = 0
                     yield self._removed(settled)
                 if self._pending and (self._time_to_spare() <= 0 or not self._hearing.has_news()):
@@ -154,7 +161,8 @@ class Watch:
         self._callbacks.run_due()
         outbox.dispatched()
         if is_first:
-            self._hearing.confirm()
+            with self._in_time():
+                self._hearing.confirm()
             self._hearing.wait(min(_SOON, self._time_to_spare()))
             return
         self._lend()
@@ -172,15 +180,19 @@ class Watch:
 
     def _time_to_spare(self) -> float:
         """Seconds until something is to be done whatever happens."""
-        return max(0.0, min(self._deadline, self._callbacks.due, self._workers.due) - monotonic())
+        looks = self._workers.due, self._holders.due, self._data.due
+        return max(0.0, min(self._deadline, self._callbacks.due, *looks) - monotonic())
 
     def _settled_now(self) -> dict[int, tuple[Any, Exception | None]]:
+        self._holders.look(self._pending.values())
         due = {index: self._pending[index] for index in self._hearing.due() if index in self._pending}
         settled = self._judged(due)
         self._hearing.hold({*due} - {*settled}, {index for index in due if index in self._ended})
         remaining = {index: result for index, result in self._pending.items() if index not in settled}
         for index, error in self._workers.zombies(remaining, self._deadline - monotonic()).items():
             settled[index] = (self._pending[index], error)
+        if not settled:
+            self._data.look(remaining.values())
         return settled
 
     def _judged(self, due: Mapping[int, Any]) -> dict[int, tuple[Any, Exception | None]]:
@@ -207,15 +219,34 @@ class Watch:
         self._ended.setdefault(index, monotonic())
         return True
 
-    def _give_up_when_late(self) -> None:
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Wait out an outage as long as there is time for it."""
+        try:
+            with until(self._deadline):
+                yield
+        except Exception as error:
+            if is_transient(error):
+                self._give_up_when_late(error)
+            raise
+
+    def _give_up_when_late(self, outage: Exception | None = None) -> None:
         if monotonic() < self._deadline:
             return
-        names = ", ".join(get_tasks_names_from_results(self._pending.values()))
         error = WaitOnChainTimeoutError(
-            f"Still waiting for {names} after {self._patience.max_wait:g} s; raise max_wait?"
+            f"Still waiting for {self._names()} after {self._patience.max_wait:g} s; raise max_wait?"
         )
         error.failures = self.failures
-        raise error
+        raise error from outage
+
+    def _names(self) -> str:
+        try:
+            with until(self._deadline):
+                return ", ".join(get_tasks_names_from_results(self._pending.values()))
+        except Exception as error:
+            if not is_transient(error):
+                raise
+        return ", ".join(f"{getattr(one, 'firexkit_name', '')}[{id_of(one)}]" for one in self._pending.values())
 
 
 class _Callbacks:

@@ -37,7 +37,7 @@ class FireXTask(Task):
     """Task object that facilitates passing of arguments and return values from one task to another, in chains.
 
     Use it as ``task_cls`` of a Celery app, or as ``base`` of a task. Options of ``@app.task`` beside Celery's:
-    ``returns``, ``flame``, ``use_cache``, ``pending_child_strategy``.
+    ``returns``, ``flame``, ``use_cache``, ``on_lost``, ``pending_child_strategy``.
     """
 
     DYNAMIC_RETURN = _wire.DYNAMIC_RETURN
@@ -50,6 +50,7 @@ class FireXTask(Task):
     returns: ClassVar[Any] = None
     flame: ClassVar[Any] = None
     use_cache: bool | None = None
+    on_lost: str | None = None
 
     # ── construction and identity ─────────────────────────────────────────────────────────
 
@@ -284,15 +285,14 @@ class FireXTask(Task):
         return self.apply_async(args, kwargs)
 
     def apply_async(self, *args: Any, **kwargs: Any) -> AsyncResult:
-        """Send the task; parameters are those of Celery's ``Task.apply_async``.
+        """Send the task; parameters are those of Celery's ``Task.apply_async``. A broker that is away is waited for.
 
         Raises:
             WireError: an argument can't travel; the text names it, with the key path and the type.
-            kombu.exceptions.OperationalError: the broker can't be reached.
+            kombu.exceptions.OperationalError: the broker can't be reached in the time that ``firexkit_patience`` says.
         """
         with publication(self, *args, **kwargs) as message:
-            sent = super(FireXTask, message.task).apply_async(message.args, message.kwargs, **message.options)
-        return message.sent(sent)
+            return message.send(super(FireXTask, message.task).apply_async)
 
     # ── arguments, while it runs ──────────────────────────────────────────────────────────
 

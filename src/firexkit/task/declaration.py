@@ -12,6 +12,7 @@ from firexkit._celery.requests import accept_any_arguments
 from firexkit._functions import declared_by_decorator, undecorate, undecorate_func
 from firexkit._serialization import allow_signature
 from firexkit._wire import REPLACEMENT_TASK_NAME_POSTFIX
+from firexkit.task.beginning import check_mode
 from firexkit.task.errors import IllegalTaskNameException
 from firexkit.task.flame import CONFIGS_ATTRIBUTE, configs_from_option
 
@@ -43,8 +44,10 @@ def read(task: Any) -> None:
     Raises:
         IllegalTaskNameException: the name is kept for replaced tasks.
         ReturnsCodingException: the returns are declared twice.
+        ValueError: ``on_lost`` is no mode.
     """
     _check_name(task)
+    check_mode(task.on_lost, f"{task.name}: on_lost")
     innermost = undecorate_func(task.run)
     task.executions = Executions()
     task.sig = inspect.signature(task.run)

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from celery import current_app, signals
@@ -17,17 +18,20 @@ from celery.states import SUCCESS
 
 from firexkit import _lazy, _wire
 from firexkit._celery import outbox
+from firexkit._celery.leases import become_main, live
 from firexkit._celery.messages import header_of, is_encoded
-from firexkit._celery.patience import is_transient, outages, patiently
+from firexkit._celery.patience import is_transient, outages, patience_of, patiently
 from firexkit._celery.storing import is_stored
-from firexkit._records import records_of
+from firexkit._crash_points import crash_point
+from firexkit._records import holding_of, records_of
+from firexkit.result import patrol
+from firexkit.result.data_loss import note_epoch
+from firexkit.result.lost import lost_bodies
+from firexkit.task import beginning
 from firexkit.task.hooks import is_users
 from firexkit.task.publishing import publishing_app
 
 logger: logging.Logger = logging.getLogger(__name__)
-
-_PATIENCE = 300.0
-"""Seconds a worker keeps trying to write a record."""
 
 
 def _quietly(write: Callable[[], None], *, timeout: float) -> None:
@@ -55,15 +59,19 @@ def populate_task_info(
 
 
 def update_task_name(sender: Any = None, task_id: str = "", **_: Any) -> None:
-    """Put on record that a body begins, under the name that really runs."""
+    """Put on record that a body begins, under the name that really runs; it may be refused."""
     request = sender.request
     run = str(request.root_id or task_id)
-    came_before = request.retries or (request.delivery_info or {}).get("redelivered")
-    is_first = is_encoded(request) and not request.eta and not came_before
-    tasks = records_of(sender.backend).tasks
+    holding = None if request.is_eager else holding_of(sender.backend)
+    if holding is not None:
+        beginning.begin(sender, holding, run)
     if getattr(sender, "takes_chain_depth", False) and not request.is_eager and not is_users(sender, "before_start"):
         outbox.opened(sender.backend)
-    _quietly(lambda: tasks.started(task_id, name=sender.name, run=run, is_first=is_first), timeout=_patience_of(sender))
+    if holding is None:
+        came_before = request.retries or (request.delivery_info or {}).get("redelivered")
+        is_first = is_encoded(request) and not request.eta and not came_before
+        started = partial(records_of(sender.backend).tasks.started, task_id, name=sender.name, run=run)
+        _quietly(lambda: started(is_first=is_first), timeout=_patience_of(sender))
 
 
 def mark_task_postrun(task: Any = None, task_id: str = "", state: str | None = None, **_: Any) -> None:
@@ -74,29 +82,47 @@ def mark_task_postrun(task: Any = None, task_id: str = "", state: str | None = N
 
     def end() -> None:
         # A result that was stored when the body had ended says so itself.
-        if not is_stored(task.request):
+        if not is_stored(task.request) and beginning.refusal_of(task.request) is None:
             tasks.done(task_id, leaves_no_result=silent, waiter=waiter)
         outbox.dispatched()
         outbox.confirmed(task.backend)
+        crash_point("end: after all was told")
 
     _quietly(end, timeout=_patience_of(task))
+    beginning.end(task)
 
 
 def _patience_of(task: Any) -> float:
     # A caller that runs the task itself waits for nobody.
-    return 0 if task.request.is_eager else _PATIENCE
+    return 0 if task.request.is_eager else patience_of(task.app.conf)
 
 
 def announce_queues(sender: Any = None, **_: Any) -> None:
     """Put on record which queues a worker consumes, so that a task in a queue nobody consumes can be told."""
+    note_epoch(sender.app.backend)
     queues = [queue.name for queue in sender.task_consumer.queues]
     _quietly(lambda: records_of(sender.app.backend).cluster.queues_ready(queues), timeout=0)
 
 
-def mend_worker(**_: Any) -> None:
+def hold(sender: Any = None, **_: Any) -> None:
+    """Say from now on that this worker lives, and look for tasks that were lost."""
+    app = sender.app
+    if holding_of(app.backend) is not None:
+        patiently(live, app.backend, timeout=None)
+        patrol.start(app)
+
+
+def mend_worker(sender: Any = None, **_: Any) -> None:
     """Let a worker get over the death of its broker; only here, since only workers need Celery's worker modules."""
-    for mend in ("receipts", "recovery", "unknown_tasks"):
+    try:
+        beginning.check_settings(sender.app.conf)
+    except ValueError as error:
+        raise SystemExit(f"The worker does not start: {error}") from error  # Celery only logs what is no exit
+    if holding_of(sender.app.backend) is not None:
+        become_main()  # before it forks
+    for mend in ("receipts", "recovery", "recall", "reconnecting", "unknown_tasks"):
         _lazy.module(f"firexkit._celery.{mend}").install()
+    _lazy.module("firexkit._celery.lost_processes").install(lost_bodies)
 
 
 def open_connections(**_: Any) -> None:
@@ -104,6 +130,7 @@ def open_connections(**_: Any) -> None:
     app = current_app._get_current_object()
     with suppress(*outages()):  # whoever needs them connects then
         outbox.connect(app.backend)
+        note_epoch(app.backend)
         with app.producer_or_acquire() as producer:
             producer.maybe_declare(app.amqp.default_exchange)
 
@@ -116,6 +143,7 @@ def connect() -> None:
         (signals.task_postrun, mark_task_postrun),
         (signals.worker_init, mend_worker),
         (signals.worker_ready, announce_queues),
+        (signals.worker_ready, hold),
         (signals.worker_process_init, open_connections),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=f"firexkit.{receiver.__name__}")

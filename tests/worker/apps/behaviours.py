@@ -13,7 +13,7 @@ from firexkit.argument_conversion import ConverterRegister, SingleArgDecorator
 from firexkit.chain import InjectArgs, returns
 from firexkit.result import get_task_postrun_info
 from firexkit.task import FireXTask, PendingChildStrategy, UidNotInjectedInAbog, flame
-from worker.rig import make_app, wait_until
+from worker.rig import keys_of_tasks, make_app, wait_until
 
 logger = get_task_logger(__name__)
 app = make_app(__name__, task_cls="firexkit.task:FireXTask")
@@ -313,13 +313,13 @@ def forget_tree(self):
     client = app.backend.client
     # What this task tells of its own start may be still under way.
     wait_until(lambda: client.exists(f"{self.request.id}_starttime"), what="the record of this start")
-    before = set(client.keys("*")) | {b"unacked", b"unacked_index"}  # the broker's, there while a message is
+    before = keys_of_tasks(client)
     child = self.enqueue_child(mix.s(1, 2) | nest.s(levels=2) | frame.s("@violet"), block=True)
-    sent = set(client.keys("*")) - before
+    sent = keys_of_tasks(client) - before
     wait_until(lambda: get_task_postrun_info(child), what="end of the last process")
     self.forget_child_result(child)
-    left = set(client.keys("*")) - before
-    return sorted(map(bytes.decode, sent)), sorted(map(bytes.decode, left))
+    left = keys_of_tasks(client) - before
+    return sorted(sent), sorted(left)
 
 
 @app.task(bind=True, returns="answers")

@@ -2,14 +2,13 @@
 
 from firexkit.report import report
 from firexkit.result import get_task_postrun_info
-from worker.rig import make_app, wait_until
+from worker.rig import keys_of_tasks, make_app, wait_until
 
 app = make_app(__name__, task_cls="firexkit.task:FireXTask")
 
 
 def keys_now():
-    """All keys but those of the workers themselves."""
-    return {key.decode() for key in app.backend.client.keys("*") if not key.startswith((b"_kombu.", b"unacked"))}
+    return keys_of_tasks(app.backend.client)
 
 
 def wait_for_last_records(results):

@@ -1,0 +1,183 @@
+"""Tasks that nobody holds any more: found by whoever looks again and again, then sent again or failed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, Final
+
+from billiard.exceptions import WorkerLostError
+
+from firexkit import _wire
+from firexkit._celery.leases import process_of
+from firexkit._celery.unacked import HeldMessage
+from firexkit._crash_points import crash_point
+from firexkit._records import Loss, Message, RedisHolding, holding_of, records_of
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+MOST_BODIES: Final = 3
+"""Bodies of a task that may begin, when each of them is lost, until the task has failed."""
+_WAS_LOST: Final = " was lost: "
+_CAUSES: Final = {
+    Loss.RESERVED: "the worker that had fetched it is gone",
+    Loss.UNFETCHED: "it left its queue, and no worker has it",
+    Loss.GONE: "its message is nowhere any more",
+    Loss.BODY: "the process that ran it is gone, and so is its worker",
+    Loss.DROPPED: "its body ended, and its result is not there",
+    Loss.LEFT: "it has ended",
+}
+
+
+class Vigil:
+    """Which tasks have been held by nobody for so long that they are lost.
+
+    Holders renew their leases several times in a lease's time. So a task is lost when it was held by nobody at each of
+    several looks through that time, and the broker answered each: one that was paused or loading lets leases expire.
+
+    Attributes:
+        holding: who holds tasks.
+
+    Args:
+        holding: who holds tasks.
+        lease: seconds that a lease lasts.
+    """
+
+    def __init__(self, holding: RedisHolding, lease: float) -> None:
+        self.holding: RedisHolding = holding
+        self._lease = lease
+        self._answered = -float("inf")
+        self._missed: dict[str, tuple[float, Loss]] = {}
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether some task was held by nobody at the last look."""
+        return bool(self._missed)
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next look, at most."""
+        return self._lease / 8 if self._missed else min(2.0, self._lease / 2)
+
+    def lost(self, task_ids: Sequence[str]) -> dict[str, Loss]:
+        """Look at some tasks; those that are lost.
+
+        Raises:
+            redis.exceptions.ConnectionError: the broker does not answer; what was seen until now tells nothing.
+        """
+        asked = monotonic()
+        if asked - self._answered > self._lease / 2:
+            self._missed.clear()
+        try:
+            found = self.holding.losses(task_ids)
+        except BaseException:
+            self._missed.clear()
+            raise
+        self._answered = monotonic()
+        if self._answered - asked > self._lease / 4:
+            found = {}
+        known = self._missed
+        self._missed = {
+            task_id: known[task_id] if task_id in known and known[task_id][1] is loss else (asked, loss)
+            for task_id, loss in found.items()
+        }
+        return {task_id: loss for task_id, (since, loss) in self._missed.items() if asked - since >= self._lease}
+
+
+def mend(app: Any, holding: RedisHolding, task_id: str, loss: Loss, *, cause: str = "", is_sure: bool = False) -> bool:
+    """Send a lost task again if it may run again, else let it fail; others may do so at the same time.
+
+    Args:
+        app: its app.
+        holding: who holds the app's tasks.
+        task_id: the task.
+        loss: where it was lost.
+        cause: what is known of the reason.
+        is_sure: the caller knows that it was lost, whatever leases say.
+
+    Returns:
+        Whether it was sent again.
+    """
+    message = holding.message(task_id)
+    if message is None:
+        return False
+    if not message.revoked and may_run_again(loss, message):
+        return _send_again(holding, task_id, loss, message, is_sure=is_sure)
+    if holding.give_up(task_id, message.tag, is_sure=is_sure):
+        _store_end(app, task_id, loss, message, cause or _CAUSES[loss])
+    return False
+
+
+def lost_bodies(app: Any, task_id: str, cause: str) -> int:
+    """Send a task again whose process has died in the worker that asks, if it may run again.
+
+    Args:
+        app: its app.
+        task_id: the task.
+        cause: how the process died.
+
+    Returns:
+        How many bodies were lost if it does not run again, else 0.
+    """
+    holding = holding_of(app.backend)
+    message = holding.message(task_id) if holding is not None else None
+    if holding is None or message is None or message.revoked:
+        return 1
+    loss = Loss.BODY if message.has_begun else Loss.RESERVED
+    if may_run_again(loss, message) and _send_again(holding, task_id, loss, message, is_sure=True):
+        logger.warning("%s lost its process: %s", task_id, cause)
+        return 0
+    return message.losses + 1
+
+
+def may_run_again(loss: Loss, message: Message) -> bool:
+    """Whether a lost task is sent again: always when its body had not begun, else when it says so, and not for ever."""
+    if not message.entry:
+        return False
+    if loss in (Loss.RESERVED, Loss.UNFETCHED):
+        return True
+    return loss is Loss.BODY and message.mode == _wire.RETRY_LOST and message.losses + 1 < MOST_BODIES
+
+
+def _send_again(holding: RedisHolding, task_id: str, loss: Loss, message: Message, *, is_sure: bool) -> bool:
+    crash_point("judge: before it is sent again")
+    sent = holding.send_again(task_id, message, message.again(), counts=loss is Loss.BODY, is_sure=is_sure)
+    crash_point("judge: after it was sent again")
+    if sent:
+        logger.warning("%s is sent again: %s", task_id, _CAUSES[loss])
+    return sent
+
+
+def _store_end(app: Any, task_id: str, loss: Loss, message: Message, cause: str) -> None:
+    request = HeldMessage.of(message.tag, message.entry).request() if message.entry else None
+    if message.revoked:
+        app.backend.mark_as_revoked(task_id, "revoked", request=request)
+        records_of(app.backend).tasks.done(task_id)
+        return
+    error = WorkerLostError(_told(app, task_id, loss, message, cause))
+    logger.error("%s", error)
+    app.backend.mark_as_failure(task_id, error, request=request)
+    records_of(app.backend).tasks.done(task_id)
+    with app.events.default_dispatcher() as dispatcher:
+        told = {"uuid": task_id, "exception": repr(error), "traceback": "", "timestamp": time.time()}
+        dispatcher.send("task-failed", **told)
+
+
+def is_lost(error: Any) -> bool:
+    """Whether a task failed because it was held by nobody any more."""
+    return isinstance(error, WorkerLostError) and _WAS_LOST in str(error)
+
+
+def _told(app: Any, task_id: str, loss: Loss, message: Message, cause: str) -> str:
+    (known,) = records_of(app.backend).tasks.fields([task_id], (_wire.FIELD_NAME, _wire.FIELD_HOLDER))
+    name, holders = known.get(_wire.FIELD_NAME, ""), known.get(_wire.FIELD_HOLDER, "").split()
+    places = [process_of(holder) for holder in holders]
+    text = f"{name}[{task_id}]{_WAS_LOST}{cause}"
+    if loss is Loss.BODY and places:
+        (host, body), (_, main) = places[0], places[-1]
+        text += f"; its process {body} belonged to the worker {main} on {host}"
+    if loss is Loss.BODY and message.mode == _wire.RETRY_LOST:
+        text += f"; it was begun {message.losses + 1} times"
+    return text

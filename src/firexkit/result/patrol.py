@@ -1,0 +1,43 @@
+"""What a worker's main process does for tasks that nobody waits for: it looks for those that are lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+from firexkit._celery.leases import lease_time, own_lease
+from firexkit._celery.patience import is_transient
+from firexkit._records import RedisHolding, holding_of
+from firexkit.result.lost import Vigil, mend
+
+logger: logging.Logger = logging.getLogger(__name__)
+
+
+def start(app: Any) -> None:
+    """Look from now on, in a thread, as long as this process lives. One of all workers' main processes does so.
+
+    Args:
+        app: its broker and its result backend are one Redis server.
+    """
+    threading.Thread(target=_look, args=(app,), name="firexkit-patrol", daemon=True).start()
+
+
+def _look(app: Any) -> None:
+    # A backend of its own: that of an app is one for each thread.
+    holding, lease = holding_of(app.backend), lease_time(app.conf)
+    if holding is None:
+        return
+    vigil, never = Vigil(holding, lease), threading.Event()
+    while not never.wait(vigil.pause if vigil.has_missed else lease):
+        try:
+            if holding.claim_patrol(own_lease().name, 2 * lease):
+                _mend_lost(app, holding, vigil)
+        except Exception as error:
+            if not is_transient(error):
+                logger.exception("Nobody looks for lost tasks for a moment")
+
+
+def _mend_lost(app: Any, holding: RedisHolding, vigil: Vigil) -> None:
+    for task_id, loss in vigil.lost(holding.suspects()).items():
+        mend(app, holding, task_id, loss)

@@ -1,0 +1,342 @@
+"""Who holds a task, and who may begin it, as the store decides."""
+
+import json
+
+import pytest
+from celery.exceptions import WorkerLostError
+
+from firexkit import _wire
+from firexkit._celery.leases import Lease, lease_time
+from firexkit._celery.outbox import ask
+from firexkit._records import Loss, Refusal, holding_of
+from firexkit.app import FireX
+from firexkit.result.lost import MOST_BODIES, Vigil, is_lost, may_run_again, mend
+
+TASK, TAG, QUEUE = "the-task", "the-tag", "the-queue"
+ALIVE, DEAD = f"{_wire.LEASE}h/1/alive", f"{_wire.LEASE}h/2/dead"
+
+
+@pytest.fixture
+def app(server):
+    app = FireX("holding", broker=server.url, backend=server.url, set_as_current=False)
+    run(app, ("SET", ALIVE, 1))
+    return app
+
+
+@pytest.fixture
+def holding(app):
+    return holding_of(app.backend)
+
+
+def run(app, *commands):
+    return ask(app.backend, commands)
+
+
+def sent(app, *, holder=None, queued=False, tag=TAG):
+    """The store after a task was sent; in its queue or not, fetched by a worker or by nobody."""
+    properties = {"delivery_tag": tag, "delivery_info": {}, **({_wire.HOLDER_PROPERTY: holder} if holder else {})}
+    message = {"body": "W1tdLCB7fSwge31d", "headers": {"id": TASK}, "properties": properties}
+    run(
+        app,
+        ("HSET", TASK, _wire.FIELD_TAG, tag, _wire.FIELD_LIST, QUEUE, _wire.FIELD_NAME, "a.task"),
+        ("HSET", "unacked", tag, json.dumps([message, "", QUEUE])),
+    )
+    if queued:
+        run(app, ("LPUSH", QUEUE, "a message"))
+
+
+def begin(holding, *, call="first", holder=ALIVE, tag=TAG, fields=(_wire.FIELD_LATE, 1)):
+    return holding.begin(TASK, tag=tag, call=call, holder=holder, is_forced=False, fields=fields)
+
+
+def ended(app, status="SUCCESS"):
+    run(app, ("SET", app.backend.get_key_for_task(TASK), json.dumps({"status": status})))
+
+
+# ── begin ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_sent_begins(app, holding):
+    sent(app)
+
+    assert begin(holding) == (1, None)
+
+
+def test_what_nobody_is_known_to_have_sent_begins(holding):
+    assert begin(holding) == (1, None)
+
+
+def test_a_beginning_whose_answer_was_lost_gets_the_same_again(app, holding):
+    sent(app)
+    first = begin(holding)
+
+    assert begin(holding) == first
+
+
+def test_what_was_revoked_does_not_begin(app, holding):
+    sent(app)
+    run(app, ("HSET", TASK, _wire.FIELD_REVOKED, 1))
+
+    assert begin(holding) == (0, Refusal.REVOKED)
+
+
+def test_a_second_copy_does_not_begin_while_the_body_is_held(app, holding):
+    sent(app)
+    begin(holding)
+
+    assert begin(holding, call="second") == (0, Refusal.HELD)
+
+
+@pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "REVOKED"])
+def test_a_second_copy_does_not_begin_after_the_end(app, holding, status):
+    sent(app)
+    begin(holding)
+    ended(app, status)
+
+    assert begin(holding, call="second") == (0, Refusal.ENDED)
+
+
+def test_a_second_copy_begins_when_nobody_holds_the_body(app, holding):
+    sent(app)
+    begin(holding, holder=DEAD)
+
+    assert begin(holding, call="second") == (2, None)
+
+
+def test_a_message_that_was_rejected_begins_again(app, holding):
+    sent(app)
+    begin(holding)
+    run(app, ("HSET", TASK, _wire.FIELD_POST_RUN, "True"))
+
+    assert begin(holding, call="second") == (2, None)
+
+
+def test_of_two_messages_the_newer_one_counts(app, holding):
+    sent(app, tag="newer")
+
+    assert begin(holding) == (0, Refusal.STALE)
+
+
+def test_a_retry_begins_after_the_attempt_that_sent_it(app, holding):
+    sent(app)
+    begin(holding)
+    sent(app, tag="of the retry")
+
+    assert begin(holding, call="second", tag="of the retry") == (2, None)
+
+
+# ── losses ────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("holder", "queued", "loss"),
+    [
+        (None, True, None),  # waits in its queue
+        (None, False, Loss.UNFETCHED),
+        (ALIVE, False, None),  # fetched
+        (DEAD, False, Loss.RESERVED),
+        (DEAD, True, Loss.RESERVED),  # others wait in its queue
+    ],
+)
+def test_what_became_of_a_message(app, holding, holder, queued, loss):
+    sent(app, holder=holder, queued=queued)
+
+    assert holding.losses([TASK]).get(TASK) is loss
+
+
+def test_a_message_that_is_nowhere_is_gone(app, holding):
+    sent(app)
+    run(app, ("DEL", "unacked"))
+
+    assert holding.losses([TASK]) == {TASK: Loss.GONE}
+
+
+@pytest.mark.parametrize(
+    ("holders", "loss"),
+    [
+        (ALIVE, None),
+        (DEAD, Loss.BODY),
+        (f"{DEAD} {ALIVE}", None),  # its worker's main process would tell that its process has died
+        (f"{ALIVE} {DEAD}", None),  # it outlives its worker's main process
+        (f"{DEAD} {DEAD}", Loss.BODY),
+    ],
+)
+def test_what_became_of_a_body(app, holding, holders, loss):
+    sent(app, holder=DEAD)
+    begin(holding, holder=holders)
+
+    assert holding.losses([TASK]).get(TASK) is loss
+
+
+def test_a_body_whose_message_was_acknowledged_late_and_without_result_was_dropped(app, holding):
+    sent(app, holder=ALIVE)
+    begin(holding)
+    run(app, ("DEL", "unacked"))
+
+    assert holding.losses([TASK]) == {TASK: Loss.DROPPED}
+
+
+def test_a_body_whose_message_is_acknowledged_early_is_held_by_its_process(app, holding):
+    sent(app, holder=ALIVE)
+    begin(holding, fields=())
+    run(app, ("DEL", "unacked"))
+
+    assert holding.losses([TASK]) == {}
+
+
+def test_what_has_ended_leaves_its_message_if_its_worker_is_gone(app, holding):
+    sent(app, holder=DEAD)
+    begin(holding, holder=DEAD)
+    ended(app)
+
+    assert holding.losses([TASK]) == {TASK: Loss.LEFT}
+    mend(app, holding, TASK, Loss.LEFT)
+    assert run(app, ("EXISTS", "unacked"), ("LLEN", QUEUE)) == [0, 0]
+
+
+# ── mending ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_had_not_begun_is_sent_again_once_whoever_asks(app, holding):
+    sent(app, holder=DEAD)
+
+    assert [mend(app, holding, TASK, Loss.RESERVED) for _ in range(2)] == [True, False]
+    assert run(app, ("LLEN", QUEUE), ("HLEN", "unacked")) == [1, 1]
+
+
+def test_what_was_sent_again_is_another_message_for_nobody(app, holding):
+    sent(app, holder=DEAD)
+    mend(app, holding, TASK, Loss.RESERVED)
+    (payload,) = run(app, ("LPOP", QUEUE))
+    message = json.loads(payload)
+
+    assert begin(holding) == (0, Refusal.STALE)
+    assert _wire.HOLDER_PROPERTY not in message["properties"]
+    assert begin(holding, tag=message["properties"]["delivery_tag"]) == (1, None)
+
+
+def test_a_lost_body_fails_unless_told_otherwise(app, holding):
+    sent(app, holder=DEAD)
+    begin(holding, holder=DEAD)
+
+    assert mend(app, holding, TASK, Loss.BODY) is False
+    result = app.AsyncResult(TASK)
+    assert (result.state, type(result.result), is_lost(result.result)) == ("FAILURE", WorkerLostError, True)
+    assert "a.task[the-task]" in str(result.result)
+
+
+def test_a_body_runs_again_three_times_at_most(app, holding):
+    sent(app, holder=DEAD)
+    fields, tags, answers = (_wire.FIELD_ON_LOST, _wire.RETRY_LOST, _wire.FIELD_LATE, 1), [TAG], []
+    for number in range(MOST_BODIES + 1):
+        begun = begin(holding, call=str(number), holder=DEAD, tag=tags[-1], fields=fields)
+        answers.append((begun.attempt, mend(app, holding, TASK, Loss.BODY)))
+        tags += [json.loads(payload)["properties"]["delivery_tag"] for payload in run(app, ("LPOP", QUEUE)) if payload]
+
+    assert answers == [(1, True), (2, True), (3, False), (0, False)]
+    assert "begun 3 times" in str(app.AsyncResult(TASK).result)
+
+
+def test_whoever_dies_between_giving_up_and_saying_so_is_followed_by_others(app, holding):
+    sent(app, holder=DEAD, queued=True)
+    begin(holding, holder=DEAD)
+    holding.give_up(TASK, TAG, is_sure=False)
+
+    assert holding.losses([TASK]) == {TASK: Loss.GONE}
+    mend(app, holding, TASK, Loss.GONE)
+    assert app.AsyncResult(TASK).state == "FAILURE"
+
+
+def test_a_revoked_task_is_not_sent_again(app, holding):
+    sent(app, holder=DEAD)
+    run(app, ("HSET", TASK, _wire.FIELD_REVOKED, 1))
+
+    assert mend(app, holding, TASK, Loss.RESERVED) is False
+    assert app.AsyncResult(TASK).state == "REVOKED"
+
+
+def test_what_is_not_lost_is_left_alone(app, holding):
+    sent(app, holder=ALIVE)
+
+    assert mend(app, holding, TASK, Loss.RESERVED) is False
+    assert app.AsyncResult(TASK).state == "PENDING"
+
+
+def test_without_its_message_a_task_cannot_run_again(app, holding):
+    sent(app)
+    run(app, ("DEL", "unacked"))
+
+    assert not may_run_again(Loss.GONE, holding.message(TASK))
+
+
+# ── the vigil ─────────────────────────────────────────────────────────────────────────────
+
+
+class Looks:
+    """Answers as a broker gives them, one for each look."""
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+
+    def losses(self, _task_ids):
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+LOST = {TASK: Loss.BODY}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("firexkit.result.lost.monotonic", lambda: now[0])
+    return now
+
+
+def looked(vigil, clock, pauses):
+    found = {}
+    for pause in pauses:
+        clock[0] += pause
+        try:
+            found = vigil.lost([TASK])
+        except ConnectionError:
+            found = {}
+    return found
+
+
+def test_a_task_is_lost_when_nobody_held_it_for_the_time_of_a_lease(clock):
+    assert looked(Vigil(Looks(*[LOST] * 6), lease=5), clock, [1] * 6) == LOST
+
+
+@pytest.mark.parametrize(
+    ("answers", "pauses"),
+    [
+        ([LOST] * 5, [1] * 5),  # not for long enough
+        ([LOST, LOST, {}, LOST, LOST, LOST], [1] * 6),  # held in between
+        ([LOST, LOST], [1, 60]),  # who knows what was in between
+        ([LOST, LOST, ConnectionError(), LOST, LOST, LOST, LOST], [1] * 7),  # the broker was away
+        ([LOST, LOST, LOST, {TASK: Loss.RESERVED}, LOST, LOST], [1] * 6),  # something happened
+    ],
+)
+def test_nothing_is_lost_by_less(clock, answers, pauses):
+    assert looked(Vigil(Looks(*answers), lease=5), clock, pauses) == {}
+
+
+# ── the lease ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_lease_that_was_just_renewed_is_sure(app):
+    lease = Lease()
+    assert not lease.is_sure(app.conf)
+    with lease.kept(app.backend):
+        pass
+
+    assert lease.due(app.conf) == [("SET", lease.name, "1", "PX", 5000)]
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, -1, "5", True, float("inf"), float("nan")])
+def test_a_lease_lasts_a_second_at_least(seconds):
+    with pytest.raises(ValueError, match="firexkit_lease_time"):
+        lease_time({_wire.LEASE_SETTING: seconds})

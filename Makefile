@@ -5,7 +5,7 @@ SHELL := bash
 BIN := .venv/bin
 ON_EVERY_CELERY := tests/unit tests/worker $(addprefix tests/product/test_,run.py kills.py cluster.py)
 
-.PHONY: help venv demo test check bench docs wheel clean
+.PHONY: help venv demo test check faults soak bench docs wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
@@ -32,6 +32,15 @@ test: venv ## every test, on the locked Celery, the oldest supported and the new
 	$(BIN)/pytest tests -q -n 2
 	.venv-oldest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
 	.venv-newest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
+
+faults: venv ## one fault each in real runs: processes and servers that die, commands that get lost, outages
+	$(BIN)/pytest tests/faults -m "faults and not soak" -q -n 2
+
+soak: venv ## the same for long: 200 random runs, every command lost once, every point of a crash three times
+	seed=$${SEED:-$$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}; echo "seed $$seed"; \
+	FIREXKIT_FAULTS_SEED=$$seed FIREXKIT_FAULTS_RUNS=200 FIREXKIT_FAULTS_ALL=1 FIREXKIT_FAULTS_HITS=3 \
+	FIREXKIT_FAULTS_EXAMPLES=100 FIREXKIT_FAULTS_OUTAGE=60 FIREXKIT_FAULTS_FIGURES=soak.jsonl \
+	$(BIN)/pytest tests/faults tests/worker -m "faults or soak" -q -n 2
 
 bench: venv ## measure, as ratios to plain Celery in the same run
 	$(BIN)/python -m benchmarks

@@ -60,6 +60,7 @@ class Lease:
         self.name: str = f"{_wire.LEASE}{socket.gethostname()}/{self._process}/{uuid.uuid4().hex}"
         self.task_ids: set[str] = set()
         self._renewed = -float("inf")
+        self._seconds: float | None = None
         self._holding = 0
         self._counting = threading.Lock()
         self._never = threading.Event()
@@ -72,7 +73,7 @@ class Lease:
 
     def due(self, conf: Any) -> list[Command]:
         """The command that renews it, if it is time; whoever has sent it calls :meth:`renewed` with the time before."""
-        seconds = lease_time(conf)
+        seconds = self._time(conf)
         return [self._renewal(seconds)] if monotonic() - self._renewed > seconds / _RENEWALS else []
 
     def renewed(self, at: float) -> None:
@@ -81,7 +82,13 @@ class Lease:
 
     def is_sure(self, conf: Any) -> bool:
         """Whether nobody can have taken it for lost."""
-        return monotonic() - self._renewed < lease_time(conf) * (1 - 1 / _RENEWALS)
+        return monotonic() - self._renewed < self._time(conf) * (1 - 1 / _RENEWALS)
+
+    def _time(self, conf: Any) -> float:
+        # A setting is looked up in many places, and this is asked at each step of a task.
+        if self._seconds is None:
+            self._seconds = lease_time(conf)
+        return self._seconds
 
     @contextmanager
     def kept(self, backend: Any) -> Iterator[None]:

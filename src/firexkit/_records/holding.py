@@ -7,6 +7,7 @@ body has begun last, and the leases of who runs that body. docs/design/leases.md
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import uuid
@@ -136,6 +137,8 @@ end
 return {attempt, ''}
 """
 )
+
+_BEGIN_DIGEST: Final = hashlib.sha1(_BEGIN.encode(), usedforsecurity=False).hexdigest()
 
 _LOSS: Final = (
     _COMMON
@@ -281,8 +284,20 @@ class RedisHolding:
         """
         keys = (task_id, self._state_key(task_id), start_time_key(task_id))
         told = (tag, call, self._expires, int(is_forced), time.time(), _wire.FIELD_HOLDER, holder, *fields)
-        *_, (attempt, refusal) = self._ask([*also, ("EVAL", _BEGIN, len(keys), *keys, *told)])
+        *_, (attempt, refusal) = self._run(_BEGIN, _BEGIN_DIGEST, keys, told, also)
         return Begun(int(attempt), Refusal(refusal.decode()) if refusal else None)
+
+    def _run(
+        self, script: str, digest: str, keys: Sequence[Any], told: Sequence[Any], also: Iterable[tuple[Any, ...]]
+    ) -> list[Any]:
+        """Run a script that the server knows already; one that was started again has to be told it."""
+        call = (len(keys), *keys, *told)
+        try:
+            return self._ask([*also, ("EVALSHA", digest, *call)])
+        except Exception as error:
+            if type(error).__name__ != "NoScriptError":
+                raise
+            return self._ask([*also, ("EVAL", script, *call)])
 
     def losses(self, task_ids: Sequence[str]) -> dict[str, Loss]:
         """Those of some tasks that nobody holds now. Look again before you believe it: a pause may be the reason."""

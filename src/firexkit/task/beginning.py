@@ -106,8 +106,10 @@ def _fields(task: Any, run: str) -> Iterator[Any]:
 
 def mode_of(task: Any) -> str:
     """What becomes of a task whose process dies: its own word, else the app's, else Celery's."""
+    if (own := getattr(task, "on_lost", None)) is not None:
+        return str(own)
     celerys = _wire.RETRY_LOST if task.reject_on_worker_lost else _wire.FAIL_LOST
-    return str(getattr(task, "on_lost", None) or task.app.conf.get(_wire.ON_LOST_SETTING) or celerys)
+    return str(task.app.conf.get(_wire.ON_LOST_SETTING) or celerys)
 
 
 def check_settings(conf: Any) -> None:

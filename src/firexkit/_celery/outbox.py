@@ -71,6 +71,14 @@ class Outbox:
         has_message = any(command[0] == "LPUSH" for command in commands)
         self._send([("MULTI",), *commands, ("EXEC",)] if has_message else commands)
 
+    def add_fields(self, key: str, *fields: Any) -> Iterator[Command]:
+        """Write fields of a hash with others that are kept for it; the command to send, if there are none."""
+        for at, command in enumerate(self._commands):
+            if command[:2] == ("HSET", key):
+                self._commands[at] = (*command, *fields)
+                return
+        yield ("HSET", key, *fields)
+
     def put(self, *message: Command) -> None:
         """Send a message of a task, and what was kept before it. In a task nobody waits for the answer yet."""
         if self.takes_messages:
@@ -349,17 +357,17 @@ def _putting(put: Callable[..., None]) -> Callable[..., None]:
             return put(channel, queue, message, **kwargs)
         list_key = channel._q_for_pri(queue, channel._get_message_priority(message, reverse=False))
         payload = dumps(message)  # type: ignore[no-untyped-call]  # kombu is typed in parts
-        return box.put(*_owed(channel, list_key, message, payload), ("LPUSH", list_key, payload))
+        return box.put(*_owed(box, channel, list_key, message, payload), ("LPUSH", list_key, payload))
 
     return put_through_outbox
 
 
-def _owed(channel: Any, list_key: str, message: Any, payload: str) -> Iterator[Command]:
+def _owed(box: Outbox, channel: Any, list_key: str, message: Any, payload: str) -> Iterator[Command]:
     """Put on record what is sent: from now on somebody has to begin the task, even if the message gets lost."""
     task_id = message["headers"].get("id")
     if task_id is not None:
         tag = message["properties"]["delivery_tag"]
-        yield "HSET", task_id, FIELD_TAG, tag, FIELD_LIST, list_key
+        yield from box.add_fields(task_id, FIELD_TAG, tag, FIELD_LIST, list_key)
         yield "HSET", channel.unacked_key, tag, entry_of(message, payload)
 
 

@@ -211,6 +211,18 @@ def wait_for_running_tasks_from_results(
         max_wait: seconds after which to go on with a log line; None for ever.
         sleep_between_iterations: seconds between two looks at first; pauses grow by 1 %.
     """
+    if running := bodies_left(results, max_wait, sleep_between_iterations):
+        logger.error("Still running after %s s: %s", max_wait, get_tasks_names_from_results(running))
+
+
+def bodies_left(results: Any, max_wait: float | None, sleep_between_iterations: float = 0.05) -> list[Any]:
+    """Wait until the bodies of tasks have really ended, or for so many seconds; those that have not.
+
+    Args:
+        results: one result or several; those that never started are no reason to wait.
+        max_wait: seconds after which to go on; None for ever.
+        sleep_between_iterations: seconds between two looks at first; pauses grow by 1 %.
+    """
     outbox.dispatched()
     hearing = Hearing(sleep_between_iterations)
     running = dict(enumerate(_as_list(results)))
@@ -230,5 +242,4 @@ def wait_for_running_tasks_from_results(
                 hearing.remove(index)
     finally:
         hearing.stop()
-    if running:
-        logger.error("Still running after %s s: %s", max_wait, get_tasks_names_from_results(running.values()))
+    return [*running.values()]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from celery.states import REVOKED
+
 from firexkit._celery.states import keeps_results, refresh
 from firexkit._celery.types import AsyncResult, Signature
 from firexkit._wire import NOT_INHERITED
@@ -22,7 +24,7 @@ from firexkit.result import (
 )
 from firexkit.result.forgetting import forget_chains
 from firexkit.result.tree import parents_of
-from firexkit.result.waiting import Window
+from firexkit.result.waiting import Window, bodies_left
 from firexkit.revoke import revoke_result
 from firexkit.task.run_records import Needed
 
@@ -30,6 +32,9 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 Extracted = tuple[Any, ...] | dict[str, Any]
 """Values in the asked order, or all by name."""
+
+_HEARD_WITHIN: Final = 2.0
+"""Seconds that workers have to say that a task which runs is revoked."""
 
 PENDING = "pending"
 UNBLOCKED = "unblocked"
@@ -121,10 +126,12 @@ class Children:
             return None
         verify_chain_arguments(chain)
         result: AsyncResult = chain.apply_async(**options)
-        if sent is not None:
-            sent(result)
-        if track:
-            self._states[result] = {"state": PENDING}
+        try:
+            if sent is not None:
+                sent(result)
+        finally:  # a revocation may strike in what the caller does with it
+            if track:
+                self._states[result] = {"state": PENDING}
         if wait.wanted:
             raising = {} if wait.raises is None else {"raise_exception_on_failure": wait.raises}
             self.wait_for([result], forget=wait.forget, **{**wait.options, **raising})
@@ -244,6 +251,7 @@ class Children:
             except Exception:
                 # The others must end all the same, and how the task itself ended must not be hidden.
                 logger.exception("%s: child %s could not be revoked", self._task.name, child.id)
+        revoke_again_unheard(revoked)
         wait_for_running_tasks_from_results(revoked)
 
     def forget(
@@ -265,3 +273,15 @@ class Children:
         forget_chains(children, needed.subtrees, needed.nodes, **options)
         for child in children:
             self._states.pop(child, None)
+
+
+def revoke_again_unheard(revoked: Iterable[AsyncResult]) -> None:
+    """Revoke tasks once more that run on, and that no worker has called revoked: now and then a broadcast gets lost.
+
+    A worker that has heard it says so at once. Twice would be too often: it would cut off what a task does at its end.
+    """
+    running = bodies_left(revoked, _HEARD_WITHIN)
+    states = refresh(running)
+    for unheard in (member for member in running if states[member.id] != REVOKED):
+        logger.warning("No worker has heard that %s was revoked; telling them again", unheard.id)
+        revoke_result(unheard)

@@ -7,12 +7,14 @@ they leave in one round trip, as before, without the two commands around them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Self
 
 from kombu.transport import redis
+
+from firexkit._celery.dispatch import Command, dispatch_to
 
 
 @cache
@@ -27,5 +29,44 @@ def _pipe_or_acquire(qos: redis.QoS, pipe: Any = None, client: Any = None) -> It
     if pipe:
         yield pipe
         return
-    with qos.channel.conn_or_acquire(client) as acquired:
-        yield acquired.pipeline(transaction=False)
+    if qos.channel.global_keyprefix:
+        with qos.channel.conn_or_acquire(client) as acquired:
+            yield acquired.pipeline(transaction=False)
+        return
+    yield _Receipt(qos.channel.pool)
+
+
+class _Receipt:
+    """What kombu uses of a pipeline, over a connection of the thread's own; the client's takes three times as long.
+
+    Args:
+        pool: the connections to the broker.
+    """
+
+    def __init__(self, pool: Any) -> None:
+        self._pool = pool
+        self._commands: list[Command] = []
+
+    def zadd(self, key: str, members: Mapping[str, float]) -> Self:
+        """Add members to a sorted set."""
+        return self._add(*(("ZADD", key, score, member) for member, score in members.items()))
+
+    def zrem(self, key: str, *members: str) -> Self:
+        """Take members out of a sorted set."""
+        return self._add(("ZREM", key, *members))
+
+    def hset(self, key: str, field: str, value: str) -> Self:
+        """Set a field of a hash."""
+        return self._add(("HSET", key, field, value))
+
+    def hdel(self, key: str, *fields: str) -> Self:
+        """Take fields out of a hash."""
+        return self._add(("HDEL", key, *fields))
+
+    def execute(self) -> list[Any]:
+        """Send it; the answers."""
+        return dispatch_to(self._pool).send(self._commands)
+
+    def _add(self, *commands: Command) -> Self:
+        self._commands.extend(commands)
+        return self

@@ -122,10 +122,12 @@ class Children:
             return None
         verify_chain_arguments(chain)
         result = rerun.send(self._task, chain, options)
-        if sent is not None:
-            sent(result)
-        if track:
-            self._states[result] = {"state": PENDING}
+        try:
+            if sent is not None:
+                sent(result)
+        finally:  # a revocation may strike in what the caller does with it
+            if track:
+                self._states[result] = {"state": PENDING}
         if wait.wanted:
             raising = {} if wait.raises is None else {"raise_exception_on_failure": wait.raises}
             self.wait_for([result], forget=wait.forget, **{**wait.options, **raising})

@@ -197,7 +197,7 @@ def packed(commands: Sequence[Command]) -> bytes:
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))
         for word in command:
-            data = word if isinstance(word, bytes | bytearray | memoryview) else str(word).encode()
+            data = bytes(word) if isinstance(word, bytes | bytearray | memoryview) else str(word).encode()
             parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
     return b"".join(parts)
 

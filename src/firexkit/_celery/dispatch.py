@@ -192,7 +192,7 @@ class Dispatch:
 
 
 def packed(commands: Sequence[Command]) -> bytes:
-    """Commands as they travel (RESP): the client's own way tries many types, and takes four times as long."""
+    """Commands as they travel (RESP): the client's own way tries more types, and takes nearly twice as long."""
     parts = []
     for command in commands:
         parts.append(b"*%d\r\n" % len(command))

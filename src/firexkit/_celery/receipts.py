@@ -66,7 +66,7 @@ def _pipe_or_acquire(qos: redis.QoS, pipe: Any = None, client: Any = None) -> It
 
 
 class _Receipt:
-    """What kombu uses of a pipeline, over a connection of the thread's own; the client's takes three times as long.
+    """What kombu uses of a pipeline, on a connection of the thread's own; the client's takes nearly twice as long.
 
     Args:
         pool: the connections to the broker.

@@ -87,6 +87,7 @@ class Child:
     def __init__(self, launch: Launch, watcher: Watcher) -> None:
         self._launch = launch
         self._watcher = watcher
+        # Who comes first decides; `setdefault` is one step, and may be repeated after an exception cut it off.
         self._first: dict[Literal["asked"], Literal["to start", "to end"]] = {}
         self._outcome: subprocess.Popen[bytes] | Exception | None = None
         self._is_starting = _held_lock()

@@ -7,7 +7,6 @@ from celery.result import AsyncResult
 from firexkit.chain import InjectArgs
 from firexkit.result import ChainInterruptedException, ChainRevokedException, get_results
 from firexkit.revoke import revoke_result
-from firexkit.task.children import revoke_again_unheard
 from worker.apps import behaviours as tasks
 from worker.apps.behaviours import hear, say
 from worker.ear import Ear
@@ -184,15 +183,6 @@ def test_a_parent_revoked_in_mid_wait_takes_its_children_along(worker):
     wait_until(lambda: parent.state == child.state == "REVOKED", what="end of both")
 
     assert hear("k.ended", timeout=5)
-
-
-@only_prefork
-def test_a_revocation_that_no_worker_has_heard_is_told_again(worker):
-    """A task that runs on, and that no worker calls revoked, gets another."""
-    child = tasks.never.delay("k")
-    hear("k.started")
-    revoke_again_unheard([child])
-    wait_until(lambda: child.state == "REVOKED", what="its end")
 
 
 @only_threads

@@ -151,6 +151,24 @@ def test_a_message_that_is_nowhere_is_gone(app, holding):
     assert holding.losses([TASK]) == {TASK: Loss.GONE}
 
 
+def test_in_a_queue_that_is_not_empty_a_thorough_look_finds_what_left_it(app, holding):
+    sent(app)
+    run(app, ("LPUSH", QUEUE, "another message"))
+
+    assert holding.losses([TASK]) == {}
+    assert holding.losses([TASK], is_thorough=True) == {TASK: Loss.UNFETCHED}
+    assert mend(app, holding, TASK, Loss.UNFETCHED)
+
+
+def test_a_thorough_look_finds_what_waits_in_its_queue(app, holding):
+    sent(app, holder=DEAD)
+    mend(app, holding, TASK, Loss.RESERVED)
+    run(app, ("RPUSH", QUEUE, "another message"))
+
+    assert holding.losses([TASK], is_thorough=True) == {}
+    assert not mend(app, holding, TASK, Loss.UNFETCHED)
+
+
 @pytest.mark.parametrize(
     ("holders", "loss"),
     [
@@ -278,7 +296,7 @@ class Looks:
     def __init__(self, *answers):
         self._answers = list(answers)
 
-    def losses(self, _task_ids):
+    def losses(self, _task_ids, *, is_thorough):
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from firexkit._celery import receipts
+from firexkit._wire import HOLDER_PROPERTY
 from firexkit.app import FireX
 from firexkit.runtime.server import Server
 
@@ -54,3 +55,47 @@ def test_a_message_is_put_back(channel, own_server: Server):
     with own_server.client() as client:
         assert client.llen("p:work") == 2
         assert not client.exists("p:unacked", "p:unacked_index")
+
+
+# ── what is owed ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def queue(own_server: Server):
+    """A channel of a broker with two tasks sent, and a client of it."""
+    app = FireX("owed", broker=own_server.url, backend=own_server.url)
+
+    @app.task
+    def nop():
+        """Is never run."""
+
+    for _ in range(2):
+        nop.apply_async(queue="work")
+    with app.connection_for_read() as connection, own_server.client() as client:
+        yield connection.default_channel, client
+
+
+def test_what_was_put_back_is_still_owed(queue):
+    """By nobody in particular: it is in its queue as it was."""
+    channel, client = queue
+    before = client.hgetall("unacked")
+    message = channel.basic_get("work")
+    channel.qos.reject(message.delivery_tag, requeue=True)
+
+    after = client.hgetall("unacked")
+    (entry,) = (after[tag] for tag in after if before[tag] != after[tag])
+    payload = client.lindex("work", 0)
+    assert after.keys() == before.keys()
+    assert HOLDER_PROPERTY.encode() not in payload
+    assert entry.startswith(b"[" + payload + b", ")
+
+
+def test_what_was_purged_is_owed_no_more(queue):
+    """It would be sent again; what a worker has fetched stays."""
+    channel, client = queue
+    channel.priority_steps = [0, 3]
+    fetched = channel.basic_get("work")
+
+    assert channel.queue_purge("work") == 1
+    assert client.hkeys("unacked") == [fetched.delivery_tag.encode()]
+    assert not client.exists("work")

@@ -10,7 +10,6 @@ are one Redis server; else each goes its own way, and in the same order.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -24,6 +23,7 @@ from kombu.utils.json import dumps
 
 from firexkit import _lazy
 from firexkit._celery.dispatch import Command, Dispatch, busy_dispatch_to, dispatch_to, raise_refusals
+from firexkit._celery.owed import entry_of
 from firexkit._celery.patience import is_transient, outages, patience_of, patiently
 from firexkit._crash_points import crash_point
 from firexkit._wire import FIELD_LIST, FIELD_TAG
@@ -369,12 +369,6 @@ def _owed(box: Outbox, channel: Any, list_key: str, message: Any, payload: str) 
         tag = message["properties"]["delivery_tag"]
         yield from box.add_fields(task_id, FIELD_TAG, tag, FIELD_LIST, list_key)
         yield "HSET", channel.unacked_key, tag, entry_of(message, payload)
-
-
-def entry_of(message: Any, payload: str) -> str:
-    """A message as it stands in ``unacked``."""
-    way = message["properties"]["delivery_info"]
-    return f"[{payload}, {json.dumps(way['exchange'])}, {json.dumps(way['routing_key'])}]"
 
 
 def _putting_fanout(put: Callable[..., None]) -> Callable[..., None]:

@@ -143,7 +143,12 @@ _BEGIN_DIGEST: Final = hashlib.sha1(_BEGIN.encode(), usedforsecurity=False).hexd
 _LOSS: Final = (
     _COMMON
     + """
-local function loss_of(record, state, unacked)
+local function is_queued(list, entry, is_thorough)
+    if redis.call('LLEN', list) == 0 then return false end
+    local payload = is_thorough and entry and string.match(entry, '^%[(.*), "[^"]*", "[^"]*"%]$')
+    return not payload or redis.pcall('LPOS', list, payload, 'RANK', -1) ~= false
+end
+local function loss_of(record, state, unacked, is_thorough)
     local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN', 'no-result')
     local tag = known[1]
     if not tag then return '', tag end
@@ -160,7 +165,7 @@ local function loss_of(record, state, unacked)
         if redis.call('EXISTS', holder) == 1 then return '', tag end
         return 'reserved', tag
     end
-    if redis.call('LLEN', known[4]) > 0 then return '', tag end
+    if is_queued(known[4], entry, is_thorough) then return '', tag end
     if entry then return 'unfetched', tag end
     if known[2] == tag then return 'dropped', tag end
     return 'gone', tag
@@ -173,7 +178,7 @@ _LOOK: Final = (
     + """
 local found = {}
 for at = 1, #KEYS - 1, 2 do
-    local loss = loss_of(KEYS[at], KEYS[at + 1], KEYS[#KEYS])
+    local loss = loss_of(KEYS[at], KEYS[at + 1], KEYS[#KEYS], ARGV[1] == '1')
     found[#found + 1] = loss
 end
 return found
@@ -185,7 +190,7 @@ _SEND_AGAIN: Final = (
     + """
 local record, state, list, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local old, new, payload, entry, is_sure, counts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local loss, tag = loss_of(record, state, unacked)
+local loss, tag = loss_of(record, state, unacked, true)
 if tag ~= old or (loss == '' and (is_sure ~= '1' or has_ended(state))) then return 0 end
 if counts == '1' then redis.call('HINCRBY', record, 'lost', 1) end
 redis.call('HSET', record, 'tag', new)
@@ -299,13 +304,19 @@ class RedisHolding:
                 raise
             return self._ask([*also, ("EVAL", script, *call)])
 
-    def losses(self, task_ids: Sequence[str]) -> dict[str, Loss]:
-        """Those of some tasks that nobody holds now. Look again before you believe it: a pause may be the reason."""
+    def losses(self, task_ids: Sequence[str], *, is_thorough: bool = False) -> dict[str, Loss]:
+        """Those of some tasks that nobody holds now. Look again before you believe it: a pause may be the reason.
+
+        Args:
+            task_ids: the tasks.
+            is_thorough: look for their messages in queues that are not empty, one by one, at a cost that grows with
+                the queue; else each may be there.
+        """
         pages = [task_ids[at : at + _AT_A_TIME] for at in range(0, len(task_ids), _AT_A_TIME)]
         commands = []
         for page in pages:
             keys = [key for task_id in page for key in (task_id, self._state_key(task_id))]
-            commands.append(("EVAL", _LOOK, len(keys) + 1, *keys, self._unacked))
+            commands.append(("EVAL", _LOOK, len(keys) + 1, *keys, self._unacked, int(is_thorough)))
         answers = [loss for answer in self._ask(commands) for loss in answer] if commands else []
         return {task_id: Loss(loss.decode()) for task_id, loss in zip(task_ids, answers, strict=True) if loss}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from time import monotonic
 from typing import Any, Final
 
@@ -43,18 +43,20 @@ class Vigil:
     Args:
         holding: who holds tasks.
         lease: seconds that a lease lasts.
+        is_thorough: look for messages in queues that are not empty, too.
     """
 
-    def __init__(self, holding: RedisHolding, lease: float) -> None:
+    def __init__(self, holding: RedisHolding, lease: float, *, is_thorough: bool = False) -> None:
         self.holding: RedisHolding = holding
         self._lease = lease
+        self._is_thorough = is_thorough
         self._answered = -float("inf")
         self._missed: dict[str, tuple[float, Loss]] = {}
 
     @property
-    def has_missed(self) -> bool:
-        """Whether some task was held by nobody at the last look."""
-        return bool(self._missed)
+    def missed(self) -> Set[str]:
+        """The tasks that were held by nobody at the last look."""
+        return self._missed.keys()
 
     @property
     def pause(self) -> float:
@@ -71,7 +73,7 @@ class Vigil:
         if asked - self._answered > self._lease / 2:
             self._missed.clear()
         try:
-            found = self.holding.losses(task_ids)
+            found = self.holding.losses(task_ids, is_thorough=self._is_thorough)
         except BaseException:
             self._missed.clear()
             raise

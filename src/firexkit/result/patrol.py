@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
-from typing import Any
+from typing import Any, Final
 
 from firexkit._celery.leases import lease_time, own_lease
 from firexkit._celery.patience import is_transient
-from firexkit._records import RedisHolding, holding_of
+from firexkit._records import holding_of
 from firexkit.result.lost import Vigil, mend
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+_STRAYS_AT_A_TIME: Final = 20
 
 
 def start(app: Any) -> None:
@@ -28,16 +31,19 @@ def _look(app: Any) -> None:
     holding, lease = holding_of(app.backend), lease_time(app.conf)
     if holding is None:
         return
-    vigil, never = Vigil(holding, lease), threading.Event()
-    while not never.wait(vigil.pause if vigil.has_missed else lease):
+    vigil, strays, never = Vigil(holding, lease), Vigil(holding, lease, is_thorough=True), threading.Event()
+    while not never.wait(vigil.pause if vigil.missed or strays.missed else lease):
         try:
             if holding.claim_patrol(own_lease().name, 2 * lease):
-                _mend_lost(app, holding, vigil)
+                _mend_lost(app, vigil, strays)
         except Exception as error:
             if not is_transient(error):
                 logger.exception("Nobody looks for lost tasks for a moment")
 
 
-def _mend_lost(app: Any, holding: RedisHolding, vigil: Vigil) -> None:
-    for task_id, loss in vigil.lost(holding.suspects()).items():
-        mend(app, holding, task_id, loss)
+def _mend_lost(app: Any, vigil: Vigil, strays: Vigil) -> None:
+    suspects = vigil.holding.suspects()
+    # A queue that is never empty hides a message that left it and reached nobody; so some are looked for themselves.
+    few = {*strays.missed, *random.sample(suspects, min(len(suspects), _STRAYS_AT_A_TIME))}
+    for task_id, loss in (vigil.lost(suspects) | strays.lost([*few])).items():
+        mend(app, vigil.holding, task_id, loss)

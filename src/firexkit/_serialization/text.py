@@ -28,3 +28,15 @@ def _safely(describe: Callable[[object], str], value: object) -> str:
 def shortened(text: str, limit: int) -> str:
     """The text, cut to ``limit`` characters with a mark where it was cut."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def beginning(value: object, limit: int) -> str:
+    """A value as Python writes it; of a long one the first ``limit`` characters, and how many there are."""
+    if type(value) in (str, bytes) and len(value) > limit:  # type: ignore[arg-type]  # the types say so
+        return _cut(repr(value[:limit]), limit, len(value))  # type: ignore[index, arg-type]
+    text = safe_repr(value)
+    return text if len(text) <= limit else _cut(text, limit, len(text))
+
+
+def _cut(text: str, limit: int, length: int) -> str:
+    return f"{text[:limit]}… ({length:,} characters)"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from firexkit._serialization.text import safe_repr
+from firexkit._serialization.text import beginning
 
 WIDTH: Final = 100
-LONGEST_VALUE: Final = 10_000
+LONGEST_VALUE: Final = 2_000
 """Characters of one value."""
 
 
@@ -40,24 +40,15 @@ def start_banner(name: str, bound: Mapping[str, Any], defaults: Mapping[str, Any
 
 def completion_banner(name: str, results: Any) -> str:
     """What a task returned."""
-    lines = ["RETURNS", *(_numbered(results) if isinstance(results, Mapping) else [f"  {_shown(results)}"])]
+    lines = [
+        "RETURNS",
+        *(_numbered(results) if isinstance(results, Mapping) else [f"  {beginning(results, LONGEST_VALUE)}"]),
+    ]
     return banner(f"COMPLETED: {name}", "*", WIDTH, "\n".join(lines))
 
 
 def _numbered(values: Mapping[str, Any], defaults: Collection[str] = ()) -> list[str]:
     return [
-        f"  {number}. {name}: {_shown(value)}{' (default)' if name in defaults else ''}"
+        f"  {number}. {name}: {beginning(value, LONGEST_VALUE)}{' (default)' if name in defaults else ''}"
         for number, (name, value) in enumerate(values.items(), start=1)
     ]
-
-
-def _shown(value: Any) -> str:
-    """A value as Python writes it, cut where nobody reads on."""
-    if type(value) in (str, bytes) and len(value) > LONGEST_VALUE:
-        return _cut(repr(value[:LONGEST_VALUE]), len(value))
-    text = safe_repr(value)
-    return text if len(text) <= LONGEST_VALUE else _cut(text, len(text))
-
-
-def _cut(text: str, length: int) -> str:
-    return f"{text[:LONGEST_VALUE]}… ({length:,} characters)"

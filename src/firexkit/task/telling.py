@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from firexkit import _wire
 from firexkit._announce import is_heard
 from firexkit._serialization import convert_to_serializable
+from firexkit._serialization.packing import exceeds
+from firexkit._serialization.text import beginning
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.banner import completion_banner, start_banner
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+LONGEST_IN_EVENT: Final = 64 * 1024
+"""Bytes of one value; who needs all of it asks for the result."""
 
 Extra = Mapping[str, Any] | None
 
@@ -28,8 +33,8 @@ def tell_start(task: Any, extra_events: Extra) -> None:
 def _start_facts(task: Any) -> dict[str, Any]:
     request = task.request
     return {
-        _wire.BOUND_ARGS: convert_to_serializable(task.bound_args),
-        _wire.DEFAULT_BOUND_ARGS: convert_to_serializable(task.default_bound_args),
+        _wire.BOUND_ARGS: _readable(task.bound_args),
+        _wire.DEFAULT_BOUND_ARGS: _readable(task.default_bound_args),
         _wire.CALLED_AS_ORIG: task.called_as_orig,
         _wire.LONG_NAME: task.name_without_orig,
         _wire.LOG_FILEPATH: task.task_log_url,
@@ -46,8 +51,23 @@ def tell_results(task: Any, results: Any, extra_events: Extra) -> None:
     """Tell monitors what a task returned."""
     if not is_heard(task):
         return
-    task.send_event(_wire.EVENT_RESULTS, **{_wire.RESULT: convert_to_serializable(results), **(extra_events or {})})
+    task.send_event(_wire.EVENT_RESULTS, **{_wire.RESULT: _readable(results), **(extra_events or {})})
     task.send_firex_data(task.abog)
+
+
+def _readable(values: Any) -> Any:
+    """Values as monitors get them: of large ones the beginning, as text."""
+    if not exceeds(values, LONGEST_IN_EVENT):
+        return convert_to_serializable(values)
+    if isinstance(values, Mapping):
+        return {str(name): _readable_value(value) for name, value in values.items()}
+    return beginning(values, LONGEST_IN_EVENT)
+
+
+def _readable_value(value: Any) -> Any:
+    if exceeds(value, LONGEST_IN_EVENT):
+        return beginning(value, LONGEST_IN_EVENT)
+    return convert_to_serializable(value)
 
 
 def log_start(task: Any, bound: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:

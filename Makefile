@@ -40,6 +40,7 @@ soak: venv ## the same for long: 200 random runs, every command lost once, every
 	seed=$${SEED:-$$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}; echo "seed $$seed"; \
 	FIREXKIT_FAULTS_SEED=$$seed FIREXKIT_FAULTS_RUNS=200 FIREXKIT_FAULTS_ALL=1 FIREXKIT_FAULTS_HITS=3 \
 	FIREXKIT_FAULTS_EXAMPLES=100 FIREXKIT_FAULTS_OUTAGE=60 FIREXKIT_FAULTS_FIGURES=soak.jsonl \
+	FIREXKIT_FAULTS_REVOKED=1000 FIREXKIT_FAULTS_LONG=100 \
 	$(BIN)/pytest tests/faults tests/worker -m "faults or soak" -q -n 2
 
 bench: venv ## measure, as ratios to plain Celery in the same run

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+
+import pytest
 from celery import Celery
 
 from firexkit.runtime.server import Server
@@ -19,6 +22,29 @@ def test_collected_results_survive_a_server_that_is_gone(own_server: Server):
     own_server.start()
     last = app.send_task("nobody.knows")
 
+    with own_server.client() as client:
+        assert client.pubsub_channels("celery-task-meta-*") == [f"celery-task-meta-{last.id}".encode()]
+    app.backend.result_consumer.stop()
+
+
+@pytest.mark.parametrize(("count", "times"), [(50, 2), pytest.param(1000, 200, marks=pytest.mark.soak)])
+@pytest.mark.timeout(600)
+def test_open_results_survive_a_server_that_dies_again_and_again(own_server: Server, count: int, times: int):
+    """In cycles, so that they are collected wherever that strikes; others are followed at that time."""
+    app = Celery("finalizers", broker=own_server.url, backend=own_server.url)
+    waiting = [[app.send_task("nobody.knows")] for _ in range(count)]
+    for cycle in waiting:
+        cycle.append(cycle)
+    for _ in range(times):
+        del waiting[: count // times]
+        own_server.kill()
+        gc.collect()
+        own_server.start()
+        assert app.send_task("nobody.knows").state == "PENDING"
+    waiting.clear()
+    gc.collect()
+
+    last = app.send_task("nobody.knows")
     with own_server.client() as client:
         assert client.pubsub_channels("celery-task-meta-*") == [f"celery-task-meta-{last.id}".encode()]
     app.backend.result_consumer.stop()

@@ -19,7 +19,7 @@ ALIVE, DEAD = f"{_wire.LEASE}h/1/alive", f"{_wire.LEASE}h/2/dead"
 @pytest.fixture
 def app(server):
     app = FireX("holding", broker=server.url, backend=server.url, set_as_current=False)
-    run(app, ("SET", ALIVE, 1))
+    run(app, ("DEL", "unacked", QUEUE), ("SET", ALIVE, 1))
     return app
 
 
@@ -210,6 +210,31 @@ def test_what_has_ended_leaves_its_message_if_its_worker_is_gone(app, holding):
     assert holding.losses([TASK]) == {TASK: Loss.LEFT}
     mend(app, holding, TASK, Loss.LEFT)
     assert run(app, ("EXISTS", "unacked"), ("LLEN", QUEUE)) == [0, 0]
+
+
+def test_suspects_are_tasks_whose_messages_nobody_has(app, holding):
+    sent(app)
+
+    assert holding.suspects() == [TASK]
+
+
+@pytest.mark.parametrize(
+    ("holder", "status", "suspects"), [(ALIVE, None, []), (ALIVE, "SUCCESS", [TASK]), (DEAD, None, [TASK])]
+)
+def test_suspects_are_tasks_whose_messages_should_be_gone(app, holding, holder, status, suspects):
+    sent(app, holder=holder)
+    if status:
+        ended(app, status)
+
+    assert holding.suspects() == suspects
+
+
+def test_copies_that_do_not_count_leave(app, holding):
+    sent(app, tag="older")
+    sent(app, tag="newer")
+
+    assert holding.suspects() == [TASK]
+    assert run(app, ("HKEYS", "unacked")) == [[b"newer"]]
 
 
 # ── mending ───────────────────────────────────────────────────────────────────────────────

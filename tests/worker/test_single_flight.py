@@ -69,14 +69,15 @@ def outlast_a_lease():
 # ── once ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_key_has_one_body(worker):
-    """Eight processes ask for twenty keys at the same time: each key has one body, and all get its value."""
-    keys = [f"k{number}" for number in range(20)]
-    answers = got(tasks.race.delay([tasks.ask_all.s(keys) for _ in range(8)]))
+@pytest.mark.parametrize(("callers", "count"), [(8, 20), pytest.param(20, 100, marks=pytest.mark.soak)])
+def test_each_key_has_one_body(worker, callers, count):
+    """Many processes ask for many keys at the same time: each key has one body, and all get its value."""
+    keys = [f"k{number}" for number in range(count)]
+    answers = got(tasks.race.delay([tasks.ask_all.s(keys) for _ in range(callers)]))
 
-    assert [bodies(key) for key in keys] == [1] * 20
-    assert answers == [answers[0]] * 8
-    assert len(set(answers[0])) == 20
+    assert [bodies(key) for key in keys] == [1] * count
+    assert answers == [answers[0]] * callers
+    assert len(set(answers[0])) == count
 
 
 @pytest.mark.parametrize("in_chain", [False, True], ids=["task", "chain"])

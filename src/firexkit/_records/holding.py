@@ -323,9 +323,9 @@ class RedisHolding:
     def suspects(self) -> list[str]:
         """Tasks whose messages no living worker has; most of them wait in their queues. Copies that don't count go."""
         found: list[str] = []
-        cursor = "0"
+        cursor, states = "0", self._state_key("-")[:-1]  # Celery makes no key for an empty id
         while True:
-            call = (_SUSPECTS, 2, self._unacked, self._index, cursor, _AT_A_TIME, self._state_key(""))
+            call = (_SUSPECTS, 2, self._unacked, self._index, cursor, _AT_A_TIME, states)
             ((cursor, *ids),) = self._ask([("EVAL", *call)])
             found.extend(task_id.decode() for task_id in ids)
             if int(cursor) == 0:

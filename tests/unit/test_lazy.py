@@ -89,3 +89,8 @@ def test_the_task_imports_nothing_heavy():
     added = modules_after(*celerys, "firexkit.task") - modules_after(*celerys)
 
     assert not added & HEAVY
+
+
+def test_the_task_leaves_redis_to_who_uses_it():
+    """An app with another broker needs no client of Redis, and one with Redis imports it when it connects."""
+    assert not {"redis", "kombu.transport.redis"} & modules_after("firexkit.task")

@@ -2,7 +2,11 @@
 
 import pytest
 
-from firexkit.result import forget_chain_results
+from firexkit.result import (
+    ChainInterruptedByZombieTaskException,
+    forget_chain_results,
+    wait_on_async_results_and_maybe_raise,
+)
 from worker.apps import forgetting as tasks
 
 APP = "worker.apps.forgetting"
@@ -105,3 +109,15 @@ def test_a_forgotten_result_is_not_listened_to(worker, client):
 
     assert key not in tasks.app.backend.result_consumer.subscribed_to
     assert not client.exists(key)
+
+
+@pytest.mark.parametrize("chain", [False, True], ids=["task", "chain"])
+def test_a_result_that_is_gone_is_an_error_for_who_waits(worker, chain):
+    """Of what this process has sent nothing is known any more, and nobody has told it of an end."""
+    tasks.app.backend.client.delete(tasks.app.backend.get_key_for_task("gone"))
+    result = tasks.app.AsyncResult("gone", parent=tasks.app.AsyncResult("gone-before") if chain else None)
+    result.firexkit_name = "shop.buy"  # as whoever sends it says
+    with pytest.raises(ChainInterruptedByZombieTaskException) as raised:
+        wait_on_async_results_and_maybe_raise(result)
+
+    assert "shop.buy[gone] was lost: nothing is known of it any more" in str(raised.value.__cause__)

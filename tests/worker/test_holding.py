@@ -212,6 +212,24 @@ def test_what_has_ended_leaves_its_message_if_its_worker_is_gone(app, holding):
     assert run(app, ("EXISTS", "unacked"), ("LLEN", QUEUE)) == [0, 0]
 
 
+def test_of_what_was_never_sent_nothing_is_known(app, holding):
+    run(app, ("DEL", TASK, app.backend.get_key_for_task(TASK)))
+
+    assert holding.losses([TASK]) == {TASK: Loss.FORGOTTEN}
+    assert not mend(app, holding, TASK, Loss.FORGOTTEN)
+
+
+@pytest.mark.parametrize("trace", [_wire.FIELD_SENT, _wire.FIELD_BEGUN, None])
+def test_of_what_was_sent_by_others_something_is_known(app, holding, trace):
+    run(app, ("DEL", TASK, app.backend.get_key_for_task(TASK)))
+    if trace:
+        run(app, ("HSET", TASK, trace, 1))
+    else:
+        ended(app)
+
+    assert holding.losses([TASK]) == {}
+
+
 def test_suspects_are_tasks_whose_messages_nobody_has(app, holding):
     sent(app)
 

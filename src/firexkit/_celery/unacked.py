@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from celery.app.task import Context
-from kombu.transport.redis import Channel
 
+from firexkit import _lazy
 from firexkit._celery.types import Celery
 from firexkit._wire import HOLDER_PROPERTY
 
@@ -62,7 +62,7 @@ class Unacked:
         queues: names of the queues.
     """
 
-    def __init__(self, channel: Channel, queues: Collection[str]) -> None:
+    def __init__(self, channel: Any, queues: Collection[str]) -> None:
         self._channel = channel
         self._queues = queues
 
@@ -92,4 +92,5 @@ def unacked(app: Celery, queues: Collection[str]) -> Iterator[Unacked | None]:
     """The fetched messages of some queues; None where the broker is none that keeps them so."""
     with app.connection_for_write() as connection:
         channel = connection.default_channel
-        yield Unacked(channel, queues) if isinstance(channel, Channel) else None
+        is_of_redis = isinstance(channel, _lazy.class_if_imported("kombu.transport.redis", "Channel"))
+        yield Unacked(channel, queues) if is_of_redis else None

@@ -47,6 +47,8 @@ class Loss(StrEnum):
     """Its body had begun, and the processes that held it are gone."""
     DROPPED = "dropped"
     """Its body had begun, its message was acknowledged, and no result is there."""
+    FORGOTTEN = "forgotten"
+    """Nothing is known of it: it was not sent yet, by a way that leaves no trace, or all that was known is gone."""
     LEFT = "left"
     """It has ended, and nobody acknowledges its message: that was lost on the way, or who has it is gone."""
 
@@ -151,7 +153,10 @@ end
 local function loss_of(record, state, unacked, is_thorough)
     local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN', 'no-result')
     local tag = known[1]
-    if not tag then return '', tag end
+    if not tag then
+        local has_trace = known[2] or redis.call('HEXISTS', record, 'sent') + redis.call('EXISTS', state) > 0
+        return has_trace and '' or 'forgotten', tag
+    end
     local entry = redis.call('HGET', unacked, tag)
     local holder = entry and string.match(entry, '"firexkit_holder": "([^"]*)"')
     if known[7] or has_ended(state) then return holder and 'left' or '', tag end

@@ -27,6 +27,7 @@ _CAUSES: Final = {
     Loss.GONE: "its message is nowhere any more",
     Loss.BODY: "the process that ran it is gone, and so is its worker",
     Loss.DROPPED: "its body ended, and its result is not there",
+    Loss.FORGOTTEN: "nothing is known of it any more: its result was forgotten, or has expired",
     Loss.LEFT: "it has ended",
 }
 
@@ -55,13 +56,13 @@ class Vigil:
 
     @property
     def missed(self) -> Set[str]:
-        """The tasks that were held by nobody at the last look."""
-        return self._missed.keys()
+        """The tasks that were held by nobody at the last look, although they were sent."""
+        return {task_id for task_id, (_, loss) in self._missed.items() if loss is not Loss.FORGOTTEN}
 
     @property
     def pause(self) -> float:
         """Seconds until the next look, at most."""
-        return self._lease / 8 if self._missed else min(2.0, self._lease / 2)
+        return self._lease / 8 if self.missed else min(2.0, self._lease / 2)
 
     def lost(self, task_ids: Sequence[str]) -> dict[str, Loss]:
         """Look at some tasks; those that are lost.
@@ -110,6 +111,19 @@ def mend(app: Any, holding: RedisHolding, task_id: str, loss: Loss, *, cause: st
     if holding.give_up(task_id, message.tag, is_sure=is_sure):
         _store_end(app, task_id, loss, message, cause or _CAUSES[loss])
     return False
+
+
+def give_up_forgotten(app: Any, task_id: str, name: str) -> None:
+    """Let a task fail whose result can't come any more.
+
+    Args:
+        app: its app.
+        task_id: the task, or the last one of a chain.
+        name: what was sent.
+    """
+    error = WorkerLostError(f"{name}[{task_id}]{_WAS_LOST}{_CAUSES[Loss.FORGOTTEN]}")
+    logger.error("%s", error)
+    app.backend.mark_as_failure(task_id, error)
 
 
 def lost_bodies(app: Any, task_id: str, cause: str) -> int:

@@ -40,6 +40,6 @@ def test_a_task_that_kills_its_process_fails_and_its_neighbours_go_on(world: Wor
     assert outcome.kind == ERROR
     assert "faults.flows.poison" in told
     assert "signal 9" in told or "SIGKILL" in told
-    assert f"{MOST_BODIES} times" in told
+    assert f"of {MOST_BODIES}" in told
     assert 1 < starts.pop("poison") <= MOST_BODIES
     assert (tree.kind, tree.broken(mode="retry"), set(starts.values())) == (RIGHT, "", {1})

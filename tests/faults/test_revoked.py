@@ -34,18 +34,16 @@ def test_what_was_revoked_never_starts(world: World) -> None:
     asked = [world.client.ask("send", task="gated", arguments={"key": f"first{n}", "gate": GATE}) for n in range(SLOTS)]
     wait_until(lambda: len(running(world.ledger())) == SLOTS, LIMIT, what="all slots are taken")
     sent = [world.client.ask("send", task="beside", arguments={"key": f"revoked{n}"}) for n in range(COUNT)]
-    revoking = [world.client.ask("revoke", task_id=world.client.value(number)) for number in sent]
+    ids = [world.client.value(number) for number in sent]
+    revoking = [world.client.ask("revoke", task_id=task_id) for task_id in ids]
     [world.client.value(number) for number in revoking]
     world.kill_worker()
     world.kill_broker(0.2)
     (world.directory / GATE).touch()
     last = world.run("parent", {"key": "last"}, returns="total", expected=parent_value("last"))
-    ended = [
-        world.outcome(
-            world.client.ask("wait", task_id=world.client.value(number), returns="worth"), None, time.monotonic()
-        )
-        for number in sent[:: max(1, COUNT // 10)]
-    ]
+    begun = time.monotonic()
+    waiting = [world.client.ask("wait", task_id=task_id, returns="worth") for task_id in ids[:: max(1, COUNT // 10)]]
+    ended = [world.outcome(number, None, begun) for number in waiting]
     started = [key for key in world.starts() if key.startswith("revoked")]
     print(f"{COUNT} revoked, {len(started)} started; {last.kind} after {last.seconds:.1f} s; {len(asked)} before them")
 

@@ -1,5 +1,7 @@
 """The server is killed under a worker and started again on its data (docs/design/engine.md says what Celery does)."""
 
+import os
+import signal
 import time
 from collections import Counter
 
@@ -129,3 +131,28 @@ def test_a_time_limit_holds_through_an_outage(own_server, client, start, send, t
 
     wait_until(lambda: status_of(client, task) == "FAILURE", 20, what="the time limit")
     assert "TimeLimitExceeded" in repr(client.backend.get_task_meta(task)["result"])
+
+
+@pytest.mark.timeout(60)
+def test_who_was_handed_a_task_is_busy(own_server, client, start, send, tmp_path):
+    """The process has not said yet that it runs the task when the broker dies: other tasks go to other processes."""
+    worker = start(concurrency=2)
+    with own_server.client() as valkey:
+        signal_all(worker.children, signal.SIGSTOP)
+        long_body = send("late_body", "long", 5)
+        wait_until(lambda: valkey.hlen("unacked"), what="the message to be fetched")
+
+    break_off(own_server, 0.5)
+
+    wait_until(lambda: client.control.ping(timeout=0.5), 30, what="the worker to be back")
+    signal_all(worker.children, signal.SIGCONT)
+    wait_until(lambda: runs_of(tmp_path, "started"), 30, what="the body to start")
+    assert [new_work_is_done(client) for _ in range(6)] == [3] * 6
+    assert not runs_of(tmp_path, "ended")
+    wait_until(lambda: status_of(client, long_body) == "SUCCESS", 30, what="the body's result")
+    assert runs_of(tmp_path, "started") == {"long": 1}
+
+
+def signal_all(processes, number):
+    for process in processes:
+        os.kill(process, number)

@@ -19,7 +19,7 @@ ALIVE, DEAD = f"{_wire.LEASE}h/1/alive", f"{_wire.LEASE}h/2/dead"
 @pytest.fixture
 def app(server):
     app = FireX("holding", broker=server.url, backend=server.url, set_as_current=False)
-    run(app, ("DEL", "unacked", QUEUE), ("SET", ALIVE, 1))
+    run(app, ("DEL", "unacked", QUEUE, TASK, app.backend.get_key_for_task(TASK)), ("SET", ALIVE, 1))
     return app
 
 
@@ -314,6 +314,17 @@ def test_a_revoked_task_is_not_sent_again(app, holding):
 
     assert mend(app, holding, TASK, Loss.RESERVED) is False
     assert app.AsyncResult(TASK).state == "REVOKED"
+
+
+@pytest.mark.parametrize("holder", [ALIVE, DEAD, None])
+@pytest.mark.parametrize("stores", [True, False], ids=["with a result", "without"])
+def test_what_has_ended_is_not_sent_again_whatever_its_worker_says(app, holding, holder, stores):
+    sent(app, holder=holder)
+    begin(holding, fields=(_wire.FIELD_LATE, 1, _wire.FIELD_ON_LOST, _wire.RETRY_LOST))
+    ended(app) if stores else run(app, ("HSET", TASK, _wire.FIELD_NO_RESULT, 1))
+
+    assert mend(app, holding, TASK, Loss.BODY, is_sure=True) is False
+    assert run(app, ("LLEN", QUEUE)) == [0]
 
 
 def test_what_is_not_lost_is_left_alone(app, holding):

@@ -12,10 +12,9 @@ Celery and kombu, observed with a server killed and started again on its data (d
 - A message keeps the channel it came by, so its late acknowledgement goes to one that is closed (all versions).
 - Celery 5.3.1 (`worker/consumer/consumer.py:447`) and 5.6.3 (`worker/loops.py:126`) clear the whole timer, and with it
   the time limits of running tasks.
-- Celery before 5.7 makes the pool forget which of its processes are busy (`flush`, too), and may then hand a task to
-  the very process that waits for it.
-- Celery 5.3.1 makes the pool forget its running tasks (`concurrency/asynpool.py:1021`, `flush`): no late
-  acknowledgement, no sign of a lost process.
+- Celery makes the pool forget tasks that it has handed to a process which has not said yet that it runs them; 5.3.1
+  forgets all (`concurrency/asynpool.py`, `flush`): no late acknowledgement, no sign of a lost process. Before 5.7 it
+  forgets, too, which processes are busy. It may then hand a task to the very process that waits for it.
 
 So we take the messages off the dying channel before Celery cleans up, settle them once there is a new one, and keep
 what the pool and the timer know of running tasks. Nothing here applies to other brokers.
@@ -23,7 +22,6 @@ what the pool and the timer know of running tasks. Nothing here applies to other
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
@@ -73,11 +71,8 @@ def install() -> None:
         (Tasks, "start", _settling),
         (Request, "acknowledge", _noting),
         (redis.QoS, "append", _keeping_unrecorded),
+        (AsynPool, "flush", _keeping_running),
     ]
-    if "self._cache.clear()" in _source(AsynPool.flush):
-        mends.append((AsynPool, "flush", _keeping_running))
-    if celery.VERSION < (5, 7):
-        mends.append((AsynPool, "flush", _keeping_busy))
     if celery.VERSION < (5, 6):
         mends.append((Mingle, "start", _first_time_only))
     for owner, name, mend in mends:
@@ -95,14 +90,6 @@ def _first_time_only(start: Callable[[Mingle, Consumer], None]) -> Callable[[Min
             start(step, consumer)
 
     return start_first_time
-
-
-def _source(function: Callable[..., Any]) -> str:
-    try:
-        return inspect.getsource(function)
-    except OSError:
-        # Shipped without its sources. Only the oldest Celery needs what is looked for.
-        return ""
 
 
 def _rescuing(clean_up: Callable[[Consumer, Exception], None]) -> Callable[[Consumer, Exception], None]:
@@ -239,25 +226,17 @@ def _put_back(one: Fetched, tag: str, channel: redis.Channel) -> None:
 
 
 def _keeping_running(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], None]:
+    """What was handed to a process runs, whether the process has said so by now or not, and keeps it busy."""
+
     @wraps(flush)
     def flush_but_running(pool: AsynPool) -> None:
-        running = {number: job for number, job in pool._cache.items() if job._accepted or job._write_to}
+        handed = {number: job for number, job in pool._cache.items() if job._write_to}
         flush(pool)
-        pool._cache.update({number: job for number, job in running.items() if not job.ready()})
+        running = {number: job for number, job in handed.items() if not job.ready() and job._write_to._is_alive()}
+        pool._cache.update(running)
+        pool._busy_workers.update(job._write_to.inqW_fd for job in running.values())
 
     return flush_but_running
-
-
-def _keeping_busy(flush: Callable[[AsynPool], None]) -> Callable[[AsynPool], None]:
-    """Celery forgets who is busy, and would give a task to the process that waits for it."""
-
-    @wraps(flush)
-    def flush_but_busy(pool: AsynPool) -> None:
-        flush(pool)
-        running = {job._write_to for job in pool._cache.values() if job._write_to}
-        pool._busy_workers.update(process.inqW_fd for process in running if process._is_alive())
-
-    return flush_but_busy
 
 
 def _spare_time_limits(consumer: Consumer) -> None:

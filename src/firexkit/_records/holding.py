@@ -103,6 +103,9 @@ local function has_ended(key)
     local status = status_of(key)
     return status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED'
 end
+local function is_over(record, state)
+    return has_ended(state) or redis.call('HEXISTS', record, 'no-result') == 1
+end
 local function is_any_there(names)
     for name in string.gmatch(names or '', '%S+') do
         if redis.call('EXISTS', name) == 1 then return true end
@@ -151,7 +154,7 @@ local function is_queued(list, entry, is_thorough)
     return not payload or redis.pcall('LPOS', list, payload, 'RANK', -1) ~= false
 end
 local function loss_of(record, state, unacked, is_thorough)
-    local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN', 'no-result')
+    local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN')
     local tag = known[1]
     if not tag then
         local has_trace = known[2] or redis.call('HEXISTS', record, 'sent') + redis.call('EXISTS', state) > 0
@@ -159,7 +162,7 @@ local function loss_of(record, state, unacked, is_thorough)
     end
     local entry = redis.call('HGET', unacked, tag)
     local holder = entry and string.match(entry, '"firexkit_holder": "([^"]*)"')
-    if known[7] or has_ended(state) then return holder and 'left' or '', tag end
+    if is_over(record, state) then return holder and 'left' or '', tag end
     if tag == 'given-up' then return 'gone', tag end
     if known[2] == tag and not known[6] then
         if not is_any_there(known[3]) then return 'body', tag end
@@ -196,7 +199,7 @@ _SEND_AGAIN: Final = (
 local record, state, list, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local old, new, payload, entry, is_sure, counts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local loss, tag = loss_of(record, state, unacked, true)
-if tag ~= old or (loss == '' and (is_sure ~= '1' or has_ended(state))) then return 0 end
+if tag ~= old or is_over(record, state) or (loss == '' and is_sure ~= '1') then return 0 end
 if counts == '1' then redis.call('HINCRBY', record, 'lost', 1) end
 redis.call('HSET', record, 'tag', new)
 redis.call('HDEL', unacked, old)
@@ -212,7 +215,7 @@ _GIVE_UP: Final = (
     + """
 local record, state, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local loss, tag = loss_of(record, state, unacked)
-if tag ~= ARGV[1] or (loss == '' and (ARGV[2] ~= '1' or has_ended(state))) then return 0 end
+if tag ~= ARGV[1] or (loss == '' and (ARGV[2] ~= '1' or is_over(record, state))) then return 0 end
 redis.call('HDEL', unacked, tag)
 redis.call('ZREM', index, tag)
 if loss == 'left' then return 0 end

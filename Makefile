@@ -25,11 +25,11 @@ check: venv ## lint, types, layers, sizes, unit tests (under a minute)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/basedpyright --verifytypes firexkit --ignoreexternal | grep "Type completeness"
 	$(BIN)/pytest tests/unit tests/contract -q -n 2
 
-test: venv ## every test, on the locked Celery, the oldest supported and the newest
+test: venv ## every test, faults included, on the locked Celery; most on the oldest supported and the newest
 	@tools/system-packages zsh fish
 	@tools/venv .venv-oldest oldest
 	@tools/venv .venv-newest newest
-	$(BIN)/pytest tests -q -n 2
+	$(BIN)/pytest tests -q -n 2 -m "not soak"
 	.venv-oldest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
 	.venv-newest/bin/pytest $(ON_EVERY_CELERY) -q -n 2
 

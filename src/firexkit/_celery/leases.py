@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from firexkit import _wire
 from firexkit._celery.dispatch import Command
-from firexkit._celery.patience import outages
+from firexkit._celery.patience import is_transient
 
 logger: Final = logging.getLogger(__name__)
 
@@ -127,8 +127,9 @@ class Lease:
                 try:
                     backend.client.execute_command(*renewal[0])
                     self.renewed(at)
-                except outages() as error:
-                    logger.debug("A lease was not renewed: %s", error)
+                except Exception as error:
+                    # Whatever it is (a server that is out of memory, say): who stops renewing is taken for dead.
+                    logger.log(logging.DEBUG if is_transient(error) else logging.ERROR, "Not renewed: %s", error)
             self._never.wait(pause)
 
     def _renewal(self, seconds: float) -> Command:

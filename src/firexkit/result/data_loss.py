@@ -8,7 +8,7 @@ happened at some time; then whatever has left no trace since is lost, and what h
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from time import monotonic
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from firexkit._celery.states import is_remembered
 from firexkit._records.epoch import known_among, read_epoch, settle_epoch
 from firexkit.result.errors import BrokerDataLostError
 from firexkit.result.lookups import id_of
-from firexkit.result.tree import parents_of
+from firexkit.result.tree import leaves_of, parents_of, tasks_of
 
 logger: Final = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ def check_data(backend: Any, results: Sequence[Any] = ()) -> None:
     try:
         if read_epoch(backend) == _first_seen[backend.url]:
             return
-        lost = lost_among(results, known_among(backend, [id_of(leaf) for leaf in _all_leaves(results)]))
+        task_ids = [id_of(task) for result in results for task in tasks_of(result)]
+        lost = lost_among(results, known_among(backend, task_ids))
     except Exception as error:
         if not is_transient(error):
             raise
@@ -86,33 +87,15 @@ def lost_among(results: Iterable[Any], known: set[str]) -> list[Any]:
         results: what is waited for.
         known: ids of the tasks that have one.
     """
-    return [result for result in results if not any(_is_there(member, known) for member in _members(result))]
+    return [
+        result for result in results if not any(_is_there(member, known) for member in (result, *parents_of(result)))
+    ]
 
 
 def _is_there(member: Any, known: set[str]) -> bool:
     # That a member has ended, as far as this process remembers, says nothing about those after it.
-    open_ids = [id_of(leaf) for leaf in _leaves(member) if not is_remembered(leaf)]
+    open_ids = [id_of(leaf) for leaf in leaves_of(member) if not is_remembered(leaf)]
     return bool(open_ids) and known.issuperset(open_ids)
-
-
-def _members(result: Any) -> Iterator[Any]:
-    yield result
-    yield from parents_of(result)
-
-
-def _leaves(member: Any) -> Iterator[Any]:
-    """The tasks that a result stands for: several, when it is a group's."""
-    parts = getattr(member, "results", None)
-    if parts is None:
-        yield member
-    for part in parts or ():
-        yield from _leaves(part)
-
-
-def _all_leaves(results: Iterable[Any]) -> Iterator[Any]:
-    for result in results:
-        for member in _members(result):
-            yield from _leaves(member)
 
 
 class DataChecks:

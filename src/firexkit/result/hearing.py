@@ -15,7 +15,7 @@ from firexkit._celery.states import is_remembered, remember
 from firexkit._celery.storing import stores_in_order
 from firexkit._celery.wakeup import Meta, Wakeup, wakeup_of
 from firexkit.result.lookups import id_of
-from firexkit.result.tree import parents_of
+from firexkit.result.tree import tasks_of
 
 _GROWTH: Final = 1.01
 _LONGEST_PAUSE: Final = 300
@@ -61,7 +61,7 @@ class Hearing:
     def add(self, index: int, result: Any, *, must_look: bool = False) -> None:
         """Hear of this result, too; a first look at it is due unless its end is going to be told."""
         self._results[index] = result
-        members = self._members[index] = [leaf for member in (result, *parents_of(result)) for leaf in _leaves(member)]
+        members = self._members[index] = [*tasks_of(result)]
         for member in members:
             self._indices.setdefault(id_of(member), set()).add(index)
         wakeup = self._wakeup_for(result)
@@ -182,15 +182,6 @@ class Hearing:
 def _wakeup_of(result: Any) -> Wakeup | None:
     backend = getattr(result, "backend", None)
     return None if backend is None else wakeup_of(backend)
-
-
-def _leaves(member: Any) -> Iterator[Any]:
-    """The tasks that a result stands for: several, when it is a group's."""
-    parts = getattr(member, "results", None)
-    if parts is None:
-        yield member
-    for part in parts or ():
-        yield from _leaves(part)
 
 
 def _channels(member: Any) -> Iterator[str]:

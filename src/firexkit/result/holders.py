@@ -14,7 +14,7 @@ from firexkit._records import Loss, holding_of
 from firexkit.result.data_loss import check_data, lost_among
 from firexkit.result.lookups import id_of
 from firexkit.result.lost import Vigil, give_up_forgotten, mend
-from firexkit.result.tree import parents_of
+from firexkit.result.tree import tasks_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -84,16 +84,7 @@ def _unfinished(results: Iterable[Any]) -> dict[Any, list[str]]:
     found: dict[Any, dict[str, None]] = {}
     for result in results:
         app = getattr(result, "app", None)
-        for member in (result, *parents_of(result)) if app is not None else ():
-            for leaf in _leaves(member):
-                if not is_remembered(leaf):
-                    found.setdefault(app, {})[id_of(leaf)] = None
+        for task in tasks_of(result) if app is not None else ():
+            if not is_remembered(task):
+                found.setdefault(app, {})[id_of(task)] = None
     return {app: list(ids) for app, ids in found.items()}
-
-
-def _leaves(member: Any) -> Iterable[Any]:
-    parts = getattr(member, "results", None)
-    if parts is None:
-        yield member
-    for part in parts or ():
-        yield from _leaves(part)

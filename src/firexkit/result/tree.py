@@ -59,6 +59,21 @@ def parents_of(result: Any) -> Iterator[Any]:
         node, above = above, getattr(above, "parent", None)
 
 
+def leaves_of(member: Any) -> Iterator[Any]:
+    """The tasks that one member of a chain stands for: several, when it is a group."""
+    parts = getattr(member, "results", None)
+    if parts is None:
+        yield member
+    for part in parts or ():
+        yield from leaves_of(part)
+
+
+def tasks_of(result: Any) -> Iterator[Any]:
+    """The tasks of a whole chain, by the result of its last member: that member's, then those before it."""
+    for member in (result, *parents_of(result)):
+        yield from leaves_of(member)
+
+
 def climb_up_until_null_parent(result: Any) -> Any:
     """The first member of a result's chain."""
     head = result

@@ -33,6 +33,7 @@ from faults import ledger, stacks
 from faults.brokers import Accepted, SlowServer
 from faults.flows import LEASE, MODE
 from faults.keeping import Clientele, KeptWorker, logs_of
+from firexkit import _wire
 from firexkit.broker_address import password_in
 from worker.rig import wait_until
 
@@ -281,8 +282,13 @@ class World:
         with self.server.client() as client:
             fetched = [f"unacknowledged: {_task_of(raw)}" for raw in client.hvals("unacked")]
             queued = [f"in the queue: {_task_of(raw)}" for raw in client.lrange("celery", 0, -1)]
+            kept = [
+                f"has no expiry: {key.decode()}"
+                for key in client.scan_iter()
+                if client.ttl(key) == -1 and not _is_owned(key)
+            ]
         bodies = [f"runs: {line}" for line in ledger.running(self.ledger()) if psutil.pid_exists(line.pid)]
-        return [*fetched, *queued, *bodies]
+        return [*fetched, *queued, *kept, *bodies]
 
     # ── faults ────────────────────────────────────────────────────────────────────────────
 
@@ -357,6 +363,12 @@ def python_path(*first: Path) -> str:
     """What Python needs to find the kit and the rig, and before them what a test puts there."""
     tests = Path(__file__).parents[1]
     return os.pathsep.join(map(str, [*first, tests.parent / "src", tests]))
+
+
+def _is_owned(key: bytes) -> bool:
+    """Whether a key belongs to the broker, its workers, or all tasks together: of revoked ones the members expire."""
+    names = (_wire.EPOCH, _wire.QUEUES, _wire.REVOKED, "_kombu.")
+    return key.decode().startswith(names)
 
 
 def _environment(directory: Path, mode: str, lease: float) -> dict[str, str]:

@@ -126,11 +126,14 @@ class KeptWorker:
 
     def kill_all_at_once(self) -> None:
         """SIGKILL for the main process and its pool: they are stopped first, so that none sees another die."""
-        family = self._family()
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            for process in family:
-                with suppress(psutil.NoSuchProcess):
-                    process.send_signal(number)
+        self.signal_all(signal.SIGSTOP)
+        self.signal_all(signal.SIGKILL)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """A signal for the main process and its pool."""
+        for process in self._family():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
 
     def kill(self) -> None:
         """End it for good; returns when all its processes are gone."""

@@ -46,5 +46,7 @@ def test_open_results_survive_a_server_that_dies_again_and_again(own_server: Ser
 
     last = app.send_task("nobody.knows")
     with own_server.client() as client:
-        assert client.pubsub_channels("celery-task-meta-*") == [f"celery-task-meta-{last.id}".encode()]
+        channels = client.pubsub_channels("celery-task-meta-*")
+    assert f"celery-task-meta-{last.id}".encode() in channels
+    assert len(channels) <= 2  # one that was followed when the server died may be left
     app.backend.result_consumer.stop()

@@ -1,6 +1,7 @@
 """Who holds a task, and who may begin it, as the store decides."""
 
 import json
+import time
 
 import pytest
 from celery.exceptions import WorkerLostError
@@ -10,7 +11,7 @@ from firexkit._celery.leases import Lease, lease_time
 from firexkit._celery.outbox import ask
 from firexkit._records import Loss, Refusal, holding_of
 from firexkit.app import FireX
-from firexkit.result.lost import MOST_BODIES, Vigil, is_lost, may_run_again, mend
+from firexkit.result.lost import MOST_BODIES, Vigil, is_lost, may_run_again, mend, revive
 
 TASK, TAG, QUEUE = "the-task", "the-tag", "the-queue"
 ALIVE, DEAD = f"{_wire.LEASE}h/1/alive", f"{_wire.LEASE}h/2/dead"
@@ -85,6 +86,15 @@ def test_a_second_copy_does_not_begin_while_the_body_is_held(app, holding):
     begin(holding)
 
     assert begin(holding, call="second") == (0, Refusal.HELD)
+
+
+def test_the_body_goes_on_when_a_second_copy_is_acknowledged(app, holding):
+    sent(app, holder=ALIVE)
+    begin(holding)
+    begin(holding, call="second")
+    run(app, ("HDEL", "unacked", TAG))
+
+    assert holding.losses([TASK]) == {}
 
 
 @pytest.mark.parametrize("status", ["SUCCESS", "FAILURE", "REVOKED"])
@@ -298,6 +308,28 @@ def test_a_body_runs_again_three_times_at_most(app, holding):
     assert "begun 3 times" in str(app.AsyncResult(TASK).result)
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_a_task_that_kills_its_process_is_sent_again_twice(app, holding, has_begun):
+    sent(app, holder=ALIVE)
+    tag, answers = TAG, []
+    for number in range(MOST_BODIES):
+        if has_begun:
+            begin(holding, call=str(number), tag=tag, fields=(_wire.FIELD_ON_LOST, _wire.RETRY_LOST))
+        answers.append(revive(app, TASK, "killed"))
+        tag = holding.message(TASK).tag
+
+    assert answers == [0, 0, MOST_BODIES]
+
+
+def test_a_task_that_has_ended_needs_no_process(app, holding):
+    sent(app, holder=ALIVE)
+    begin(holding)
+    ended(app)
+
+    assert revive(app, TASK, "killed") == 0
+    assert run(app, ("LLEN", QUEUE)) == [0]
+
+
 def test_whoever_dies_between_giving_up_and_saying_so_is_followed_by_others(app, holding):
     sent(app, holder=DEAD, queued=True)
     begin(holding, holder=DEAD)
@@ -382,6 +414,10 @@ def test_a_task_is_lost_when_nobody_held_it_for_the_time_of_a_lease(clock):
     assert looked(Vigil(Looks(*[LOST] * 6), lease=5), clock, [1] * 6) == LOST
 
 
+def test_looks_that_are_far_from_each_other_tell_less(clock):
+    assert looked(Vigil(Looks(*[LOST] * 5), lease=5), clock, [60] * 5) == LOST
+
+
 @pytest.mark.parametrize(
     ("answers", "pauses"),
     [
@@ -401,11 +437,28 @@ def test_nothing_is_lost_by_less(clock, answers, pauses):
 
 def test_a_lease_that_was_just_renewed_is_sure(app):
     lease = Lease()
-    assert not lease.is_sure(app.conf)
-    with lease.kept(app.backend):
-        pass
+    assert not lease.is_sure_of(TASK, app.conf)
+    lease.renewed(time.monotonic())
+
+    assert lease.is_sure_of(TASK, app.conf)
+
+
+def test_a_lease_that_was_late_leaves_its_bodies_in_doubt(app):
+    lease, now = Lease(), time.monotonic()
+    lease.renewed(now - 60)
+    lease.task_ids.add(TASK)
+    lease.renewed(now)
+
+    assert not lease.is_sure_of(TASK, app.conf)
+    assert lease.is_sure_of("begun since then", app.conf)
+
+
+def test_a_lease_is_renewed_when_it_is_time(app):
+    lease = Lease()
 
     assert lease.due(app.conf) == [("SET", lease.name, "1", "PX", 5000)]
+    lease.renewed(time.monotonic())
+    assert lease.due(app.conf) == []
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, -1, "5", True, float("inf"), float("nan")])

@@ -59,6 +59,7 @@ class Lease:
         self._process = os.getpid()
         self.name: str = f"{_wire.LEASE}{socket.gethostname()}/{self._process}/{uuid.uuid4().hex}"
         self.task_ids: set[str] = set()
+        self._doubted: set[str] = set()
         self._renewed = -float("inf")
         self._seconds: float | None = None
         self._holding = 0
@@ -78,11 +79,23 @@ class Lease:
 
     def renewed(self, at: float) -> None:
         """A renewal that was sent at that time has arrived."""
+        if self._is_late(at):
+            self._doubted |= self.task_ids  # it may have been over; that it lasts again does not undo what followed
         self._renewed = max(self._renewed, at)
 
-    def is_sure(self, conf: Any) -> bool:
-        """Whether nobody can have taken it for lost."""
-        return monotonic() - self._renewed < self._time(conf) * (1 - 1 / _RENEWALS)
+    def is_sure_of(self, task_id: str, conf: Any) -> bool:
+        """Whether nobody can have taken a body for lost that runs in this process."""
+        self._time(conf)
+        return not self._is_late(monotonic()) and task_id not in self._doubted
+
+    def _is_late(self, at: float) -> bool:
+        return at - self._renewed >= (self._seconds or LEASE_TIME) * (1 - 1 / _RENEWALS)
+
+    def drop(self, task_id: str) -> None:
+        """A body has ended."""
+        self.let_go()
+        self.task_ids.discard(task_id)
+        self._doubted.discard(task_id)
 
     def _time(self, conf: Any) -> float:
         # A setting is looked up in many places, and this is asked at each step of a task.

@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache, wraps
-from typing import Any
+from typing import Any, Final
 
 from billiard.exceptions import WorkerLostError
 from celery.worker.request import Request
 from celery.worker.state import task_ready
 
+from firexkit._celery.patience import outages
+from firexkit._celery.recovery import later
 from firexkit._crash_points import crash_point
+
+logger: Final = logging.getLogger(__name__)
+
+_AGAIN: Final = 0.5
+"""Seconds until a broker that is away is asked again."""
 
 
 @cache
-def install(lost_bodies: Callable[[Any, str, str], int]) -> None:
+def install(revive: Callable[[Any, str, str], int]) -> None:
     """Ask before a task fails whose process has died; calling it again does nothing.
 
     Args:
-        lost_bodies: gets the app, the task's id and the cause, and sends the task again if it may run again; how many
-            of its bodies are lost if it does not, else 0.
+        revive: gets the app, the task's id and the cause; how many of its processes have died if the task has to fail,
+            0 if its message is to be acknowledged and nothing else.
     """
-    setattr(Request, "on_failure", _asking(Request.on_failure, lost_bodies))  # noqa: B010 - mypy takes methods for fixed
+    setattr(Request, "on_failure", _asking(Request.on_failure, revive))  # noqa: B010 - mypy takes methods for fixed
 
 
-def _asking(fail: Callable[..., None], lost_bodies: Callable[[Any, str, str], int]) -> Callable[..., None]:
+def _asking(fail: Callable[..., None], revive: Callable[[Any, str, str], int]) -> Callable[..., None]:
     @wraps(fail)
     def fail_unless_sent_again(request: Request, exc_info: Any, *args: Any, **kwargs: Any) -> None:
         error = getattr(exc_info.exception, "exc", exc_info.exception)  # billiard wraps it with its traceback
         if isinstance(error, WorkerLostError):
             crash_point("lost: before it is sent again")
-            bodies = lost_bodies(request.task.app, request.id, str(error))
+            try:
+                bodies = revive(request.task.app, request.id, str(error))
+            except outages() as outage:
+                logger.debug("%s lost its process, and the broker is away: %s", request.id, outage)
+                later(_AGAIN, fail_unless_sent_again, request, exc_info, *args, **kwargs)
+                return
             if not bodies:
                 crash_point("lost: before its message is acknowledged")
                 task_ready(request)

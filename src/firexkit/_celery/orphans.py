@@ -27,10 +27,22 @@ from firexkit._wire import FIELD_REVOKED, FIELD_TERMINATE
 
 logger: Final = logging.getLogger(__name__)
 
+# Filled by whoever knows how a revoked task ends, before a worker forks.
+_end_revoked: Final[list[Callable[[Any, str], None]]] = []
+
 _LOOK_EVERY: Final = 1.0
 """Seconds between two looks for a revocation."""
 _SIGNAL: Final = getattr(signal, "SIGRTMIN", 0) + 7
 """One that nobody uses: what a task starts must not meet it."""
+
+
+def install(end_revoked: Callable[[Any, str], None]) -> None:
+    """Say how a revoked task ends whose process is left alone.
+
+    Args:
+        end_revoked: gets the app and the task's id, and stores that it was revoked.
+    """
+    _end_revoked[:] = [end_revoked]
 
 
 class Bond:
@@ -73,6 +85,8 @@ class Bond:
             self._leave()
 
     def _note_death(self, *_: Any) -> None:
+        if self._is_loose:
+            return
         self._is_loose = True
         if self._is_idle:
             self._leave()
@@ -90,6 +104,8 @@ def _hear_revocation(app: Any) -> None:
         except outages() as error:
             logger.debug("Nobody tells what was revoked: %s", error)
             continue
-        if among(ids, fields).running:
+        if running := among(ids, fields).running:
+            for task_id in running:
+                _end_revoked[0](app, task_id)
             os.kill(os.getpid(), signal.SIGTERM)
             return  # another signal would cut off what the task does at its end

@@ -57,6 +57,8 @@ class Fetched:
 
 # By consumer and delivery tag. A consumer outlives its connections, its channels do not.
 _fetched: Final[WeakKeyDictionary[Consumer, dict[str, Fetched]]] = WeakKeyDictionary()
+# That of this process, which has one consumer. kombu forgets it while a connection breaks.
+_loop: Final[list[Any]] = []
 # By the book-keeping of a channel: messages that were taken off their queue while the broker died.
 _unrecorded: Final[WeakKeyDictionary[redis.QoS, list[Any]]] = WeakKeyDictionary()
 # Messages that the worker is done with. Whether the broker heard that is another question.
@@ -115,6 +117,7 @@ def _settling(start: Callable[[Tasks, Consumer], None]) -> Callable[[Tasks, Cons
     @wraps(start)
     def start_and_settle(step: Tasks, consumer: Consumer) -> None:
         start(step, consumer)
+        _loop[:] = [consumer.hub]
         channel = _task_channel(consumer)
         if channel is not None:
             fetched = _fetched.get(consumer, {})
@@ -246,9 +249,25 @@ def _spare_time_limits(consumer: Consumer) -> None:
         consumer.hub.timer.clear = partial(_clear_but_of, pool, consumer.hub.timer)
 
 
+def later(seconds: float, function: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    """Call a function from the event loop of a worker's main process, also when the connection breaks meanwhile.
+
+    Args:
+        seconds: until then.
+        function: it.
+        *args: for it.
+        **kwargs: for it.
+    """
+    _loop[0].call_later(seconds, _Kept(function, *args, **kwargs))
+
+
+class _Kept(partial[None]):
+    """A function whose entry in the timer stays when a connection breaks."""
+
+
 def _clear_but_of(pool: AsynPool, timer: Any) -> None:
     for entry in _entries(timer):
-        if getattr(entry.fun, "__self__", None) is not pool:
+        if getattr(entry.fun, "__self__", None) is not pool and not isinstance(entry.fun, _Kept):
             timer.cancel(entry)
 
 

@@ -139,7 +139,7 @@ def _commands(backend: Any, task_id: str, value: str, state: str, request: Any) 
 
 def _is_unsure(app: Any, request: Any) -> bool:
     """Whether a body that ends now may have been taken for lost: its process could not say that it lives."""
-    return bool(getattr(request, ATTEMPT, 0)) and not own_lease().is_sure(app.conf)
+    return bool(getattr(request, ATTEMPT, 0)) and not own_lease().is_sure_of(request.id, app.conf)
 
 
 def _tag(request: Any) -> str:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from firexkit import _wire
+from firexkit._records.keys import lifetime
 
 
 class Claimant(NamedTuple):
@@ -130,9 +131,6 @@ if claim and claim.by == ARGV[1] then
 end
 """
 
-_LONG: Final = 24 * 60 * 60
-"""Seconds that a claim is kept at least: what is claimed may take longer than results are kept."""
-
 
 class RedisClaims:
     """Claims in Redis or Valkey.
@@ -144,7 +142,7 @@ class RedisClaims:
 
     def __init__(self, client: Any, expires: float | None) -> None:
         self._client = client
-        self._expires = max(int(expires), _LONG) if expires else 0
+        self._expires = lifetime(expires)
 
     def once(self, done_key: str, key: str, task_id: str, claimant: Claimant) -> Claim:
         """Claim the sending of a task.

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from firexkit import _wire
-from firexkit._records.keys import start_time_key
+from firexkit._records.keys import lifetime, start_time_key
 
 Ask: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], list[Any]]
 """Sends commands and returns their answers."""
@@ -72,6 +72,7 @@ class Message(NamedTuple):
     losses: int
     revoked: bool
     has_begun: bool
+    has_ended: bool
 
     def again(self) -> Copy:
         """The same message, to be sent once more.
@@ -125,7 +126,11 @@ if forced ~= '1' then
     if known[1] then return {0, 'revoked'} end
     if known[3] == tag then
         if has_ended(state) then return {0, 'ended'} end
-        if not known[7] and is_any_there(known[6]) then return {0, 'held'} end
+        if not known[7] and is_any_there(known[6]) then
+            -- Whoever asks acknowledges the message, and so takes the entry of the body that runs.
+            redis.call('HDEL', record, 'late')
+            return {0, 'held'}
+        end
     elseif known[2] and known[2] ~= tag then
         return {0, 'stale'}
     end
@@ -135,7 +140,7 @@ redis.call('HSET', record, 'begun', tag, 'call', call, 'attempt', attempt, unpac
 if known[7] then redis.call('HDEL', record, 'TASK_POST_RUN', 'no-result') end
 if expires > 0 then
     redis.call('SET', start, ARGV[5], 'NX', 'EX', expires)
-    if not known[2] then redis.call('EXPIRE', record, expires) end
+    redis.call('EXPIRE', record, expires)
 else
     redis.call('SET', start, ARGV[5], 'NX')
 end
@@ -181,6 +186,8 @@ end
 """
 )
 
+_IS_OVER: Final = _COMMON + "return is_over(KEYS[1], KEYS[2]) and 1 or 0"
+
 _LOOK: Final = (
     _LOSS
     + """
@@ -201,7 +208,7 @@ local old, new, payload, entry, is_sure, counts = ARGV[1], ARGV[2], ARGV[3], ARG
 local loss, tag = loss_of(record, state, unacked, true)
 if tag ~= old or is_over(record, state) or (loss == '' and is_sure ~= '1') then return 0 end
 if counts == '1' then redis.call('HINCRBY', record, 'lost', 1) end
-redis.call('HSET', record, 'tag', new)
+redis.call('HSET', record, 'tag', new, 'begun', '')
 redis.call('HDEL', unacked, old)
 redis.call('ZREM', index, old)
 redis.call('HSET', unacked, new, entry)
@@ -262,7 +269,7 @@ class RedisHolding:
         ask: sends commands.
         state_key: the key of a task's state.
         unacked: the keys of the hash of messages, and of its index.
-        expires: seconds that records are kept; None for ever.
+        expires: seconds that results are kept; None for ever.
     """
 
     def __init__(
@@ -271,7 +278,7 @@ class RedisHolding:
         self._ask = ask
         self._state_key = state_key
         self._unacked, self._index = unacked
-        self._expires = int(expires) if expires else 0
+        self._lifetime = lifetime(expires)
 
     def begin(
         self,
@@ -296,7 +303,7 @@ class RedisHolding:
             also: commands to send before.
         """
         keys = (task_id, self._state_key(task_id), start_time_key(task_id))
-        told = (tag, call, self._expires, int(is_forced), time.time(), _wire.FIELD_HOLDER, holder, *fields)
+        told = (tag, call, self._lifetime, int(is_forced), time.time(), _wire.FIELD_HOLDER, holder, *fields)
         *_, (attempt, refusal) = self._run(_BEGIN, _BEGIN_DIGEST, keys, told, also)
         return Begun(int(attempt), Refusal(refusal.decode()) if refusal else None)
 
@@ -346,7 +353,8 @@ class RedisHolding:
         ((tag, list_key, mode, losses, revoked, begun),) = self._ask([("HMGET", task_id, *names, *others)])
         if not tag:
             return None
-        (entry,) = self._ask([("HGET", self._unacked, tag)])
+        keys = (task_id, self._state_key(task_id))
+        entry, is_over = self._ask([("HGET", self._unacked, tag), ("EVAL", _IS_OVER, 2, *keys)])
         return Message(
             tag=tag.decode(),
             list_key=(list_key or b"").decode(),
@@ -355,6 +363,7 @@ class RedisHolding:
             losses=int(losses or 0),
             revoked=bool(revoked),
             has_begun=begun == tag,
+            has_ended=bool(is_over),
         )
 
     def send_again(self, task_id: str, lost: Message, copy: Copy, *, counts: bool, is_sure: bool) -> bool:

@@ -24,6 +24,9 @@ class TaskRecords(Protocol):
     def done(self, task_id: str, *, leaves_no_result: bool = False, waiter: str = "") -> None:
         """The body of the task ended, its ``finally`` blocks included, with no result, or one that is stored apart."""
 
+    def ended(self, task_id: str) -> None:
+        """The task has ended with a result: what is known of it expires with that."""
+
     def field(self, task_id: str, name: str) -> str:
         """One field of a task's record; empty when there is none."""
 

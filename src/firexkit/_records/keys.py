@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from celery import current_task
 
 from firexkit import _wire
+
+_LEAST: Final = 7 * 24 * 60 * 60
+"""Seconds that a task has at least to wait, and to run: its record has to be there, whenever results expire."""
+
+
+def lifetime(expires: float | None) -> int:
+    """Seconds that a record is kept from when its task was sent, and again from when it begins; 0 for ever.
+
+    Args:
+        expires: seconds that results are kept; none, or 0, for ever.
+    """
+    return max(int(expires), _LEAST) if expires else 0
 
 
 def current_run() -> str:

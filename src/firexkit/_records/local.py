@@ -44,6 +44,9 @@ class LocalTaskRecords(_InProcess):
     def done(self, task_id: str, *, leaves_no_result: bool = False, waiter: str = "") -> None:
         """Nothing to do: nobody else could read it."""
 
+    def ended(self, task_id: str) -> None:
+        """Nothing to do: it ends with this process."""
+
     def field(self, task_id: str, name: str) -> str:
         if name == _wire.FIELD_POST_RUN:
             return _wire.POST_RUN_MARK

@@ -13,6 +13,7 @@ from firexkit._records.keys import (
     cache_claim_key,
     cache_key,
     index_key,
+    lifetime,
     once_count_key,
     once_uid_key,
     reports_key,
@@ -30,6 +31,7 @@ class _OnRedis:
         self._client = client
         self._tell = tell
         self._expires = int(expires) if expires else None
+        self._lifetime = lifetime(expires)
 
     def _expire(self, pipe: Any, *keys: str) -> None:
         if self._expires:
@@ -37,7 +39,7 @@ class _OnRedis:
                 pipe.expire(key, self._expires)
 
     def _horizon(self) -> float:
-        return time.time() + self._expires if self._expires else float("inf")
+        return time.time() + self._lifetime if self._lifetime else float("inf")
 
     def _trim(self, pipe: Any, key: str) -> None:
         pipe.zremrangebyscore(key, "-inf", time.time())
@@ -80,7 +82,8 @@ class RedisTaskRecords(_OnRedis):
 
     def started(self, task_id: str, *, name: str, run: str, is_first: bool = False) -> None:
         fields = {_wire.FIELD_NAME: name, _wire.FIELD_RUN: run}
-        start = ["SET", start_time_key(task_id), time.time(), "NX", *(("EX", self._expires) if self._expires else ())]
+        expiry = ("EX", self._lifetime) if self._lifetime else ()
+        start = ["SET", start_time_key(task_id), time.time(), "NX", *expiry]
         if is_first:
             attempt = [_hset(task_id, {**fields, _wire.FIELD_ATTEMPT: 1})]
         else:
@@ -93,6 +96,10 @@ class RedisTaskRecords(_OnRedis):
         marks = [_wire.FIELD_POST_RUN, *([_wire.FIELD_NO_RESULT] if leaves_no_result else [])]
         known = (_wire.POST_RUN_MARK, self._expires or 0, f"{_wire.LOOK_AT}{task_id}", waiter)
         self._tell([("EVAL", _MARK_IF_KNOWN, 1, task_id, mark, *known) for mark in reversed(marks)])
+
+    def ended(self, task_id: str) -> None:
+        if self._expires and self._expires < self._lifetime:
+            self._tell([("EXPIRE", key, self._expires) for key in _keys_of(task_id)])
 
     def field(self, task_id: str, name: str) -> str:
         return _text(self._client.hget(task_id, name))
@@ -127,7 +134,7 @@ class RedisTaskRecords(_OnRedis):
             pipe.execute()
 
     def _expiry(self, key: str) -> list[tuple[Any, ...]]:
-        return [("EXPIRE", key, self._expires)] if self._expires else []
+        return [("EXPIRE", key, self._lifetime)] if self._lifetime else []
 
 
 def _hset(key: str, fields: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -224,7 +231,7 @@ class RedisClusterRecords(_OnRedis):
         ends = _wire.FIELD_TERMINATE if terminate else ""
         with self._client.pipeline() as pipe:
             for task_id in task_ids:
-                known = (self._expires or 0, f"{_wire.LOOK_AT}{task_id}", _wire.FIELD_WAITER)
+                known = (self._lifetime, f"{_wire.LOOK_AT}{task_id}", _wire.FIELD_WAITER)
                 pipe.eval(_REVOKE, 1, task_id, _wire.FIELD_REVOKED, now, *known, ends)
                 pipe.zadd(_wire.REVOKED, {task_id: horizon})
             self._trim(pipe, _wire.REVOKED)

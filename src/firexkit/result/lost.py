@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence, Set
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from billiard.exceptions import WorkerLostError
 
@@ -32,6 +32,22 @@ _CAUSES: Final = {
 }
 
 
+class _Missed(NamedTuple):
+    """What was held by nobody at each of the last looks.
+
+    Attributes:
+        seconds: for how long, as far as the looks can tell.
+        loss: where it was lost.
+    """
+
+    seconds: float
+    loss: Loss
+
+
+def _missed_again(before: _Missed | None, loss: Loss, seconds: float) -> _Missed:
+    return _Missed(before.seconds + seconds if before is not None and before.loss is loss else 0.0, loss)
+
+
 class Vigil:
     """Which tasks have been held by nobody for so long that they are lost.
 
@@ -51,8 +67,8 @@ class Vigil:
         self.holding: RedisHolding = holding
         self._lease = lease
         self._is_thorough = is_thorough
-        self._answered = -float("inf")
-        self._missed: dict[str, tuple[float, Loss]] = {}
+        self._asked = -float("inf")
+        self._missed: dict[str, _Missed] = {}
 
     @property
     def missed(self) -> Set[str]:
@@ -62,7 +78,7 @@ class Vigil:
     @property
     def pause(self) -> float:
         """Seconds until the next look, at most."""
-        return self._lease / 8 if self.missed else min(2.0, self._lease / 2)
+        return self._lease / 8 if self.missed else min(2.0, self._lease / 3)
 
     def lost(self, task_ids: Sequence[str]) -> dict[str, Loss]:
         """Look at some tasks; those that are lost.
@@ -71,22 +87,14 @@ class Vigil:
             redis.exceptions.ConnectionError: the broker does not answer; what was seen until now tells nothing.
         """
         asked = monotonic()
-        if asked - self._answered > self._lease / 2:
-            self._missed.clear()
-        try:
-            found = self.holding.losses(task_ids, is_thorough=self._is_thorough)
-        except BaseException:
-            self._missed.clear()
-            raise
-        self._answered = monotonic()
-        if self._answered - asked > self._lease / 4:
-            found = {}
-        known = self._missed
-        self._missed = {
-            task_id: known[task_id] if task_id in known and known[task_id][1] is loss else (asked, loss)
-            for task_id, loss in found.items()
-        }
-        return {task_id: loss for task_id, (since, loss) in self._missed.items() if asked - since >= self._lease}
+        # A pause of the broker may hide between two looks that are far from each other, so those tell less.
+        seen = min(asked - self._asked, self._lease / 4)
+        self._asked, before = asked, self._missed
+        self._missed = {}
+        found = self.holding.losses(task_ids, is_thorough=self._is_thorough)
+        if monotonic() - asked <= self._lease / 4:
+            self._missed = {task_id: _missed_again(before.get(task_id), loss, seen) for task_id, loss in found.items()}
+        return {task_id: missed.loss for task_id, missed in self._missed.items() if missed.seconds >= self._lease}
 
 
 def mend(app: Any, holding: RedisHolding, task_id: str, loss: Loss, *, cause: str = "", is_sure: bool = False) -> bool:
@@ -107,7 +115,7 @@ def mend(app: Any, holding: RedisHolding, task_id: str, loss: Loss, *, cause: st
     if message is None:
         return False
     if not message.revoked and may_run_again(loss, message):
-        return _send_again(holding, task_id, loss, message, is_sure=is_sure)
+        return _send_again(holding, task_id, loss, message, counts=loss is Loss.BODY, is_sure=is_sure)
     if holding.give_up(task_id, message.tag, is_sure=is_sure):
         _store_end(app, task_id, loss, message, cause or _CAUSES[loss])
     return False
@@ -126,8 +134,19 @@ def give_up_forgotten(app: Any, task_id: str, name: str) -> None:
     app.backend.mark_as_failure(task_id, error)
 
 
-def lost_bodies(app: Any, task_id: str, cause: str) -> int:
-    """Send a task again whose process has died in the worker that asks, if it may run again.
+def end_revoked(app: Any, task_id: str) -> None:
+    """Store that a task was revoked whose process is about to end, with all that follows in its chain.
+
+    Args:
+        app: its app.
+        task_id: the task.
+    """
+    if (holding := holding_of(app.backend)) is not None:
+        mend(app, holding, task_id, Loss.BODY, is_sure=True)
+
+
+def revive(app: Any, task_id: str, cause: str) -> int:
+    """Let a task go on whose process has died in the worker that asks.
 
     Args:
         app: its app.
@@ -135,21 +154,25 @@ def lost_bodies(app: Any, task_id: str, cause: str) -> int:
         cause: how the process died.
 
     Returns:
-        How many bodies were lost if it does not run again, else 0.
+        How many of its processes have died if the task has to fail; 0 if it has ended, or was sent again.
     """
     holding = holding_of(app.backend)
     message = holding.message(task_id) if holding is not None else None
     if holding is None or message is None or message.revoked:
         return 1
+    if message.has_ended:
+        return 0
     loss = Loss.BODY if message.has_begun else Loss.RESERVED
-    if may_run_again(loss, message) and _send_again(holding, task_id, loss, message, is_sure=True):
-        logger.warning("%s lost its process: %s", task_id, cause)
+    # Its process may have died of it before its body began, too.
+    if message.losses + 1 < MOST_BODIES and may_run_again(loss, message):
+        if _send_again(holding, task_id, loss, message, counts=True, is_sure=True):
+            logger.warning("%s lost its process: %s", task_id, cause)
         return 0
     return message.losses + 1
 
 
 def may_run_again(loss: Loss, message: Message) -> bool:
-    """Whether a lost task is sent again: always when its body had not begun, else when it says so, and not for ever."""
+    """Whether a lost task is sent again: always when its body had not begun, else when it says so, a few times."""
     if not message.entry:
         return False
     if loss in (Loss.RESERVED, Loss.UNFETCHED):
@@ -157,9 +180,11 @@ def may_run_again(loss: Loss, message: Message) -> bool:
     return loss is Loss.BODY and message.mode == _wire.RETRY_LOST and message.losses + 1 < MOST_BODIES
 
 
-def _send_again(holding: RedisHolding, task_id: str, loss: Loss, message: Message, *, is_sure: bool) -> bool:
+def _send_again(
+    holding: RedisHolding, task_id: str, loss: Loss, message: Message, *, counts: bool, is_sure: bool
+) -> bool:
     crash_point("judge: before it is sent again")
-    sent = holding.send_again(task_id, message, message.again(), counts=loss is Loss.BODY, is_sure=is_sure)
+    sent = holding.send_again(task_id, message, message.again(), counts=counts, is_sure=is_sure)
     crash_point("judge: after it was sent again")
     if sent:
         logger.warning("%s is sent again: %s", task_id, _CAUSES[loss])

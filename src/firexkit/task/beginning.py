@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from time import monotonic
 from typing import Any, Final
 
+from celery.exceptions import Ignore
+
 from firexkit import _wire
 from firexkit._celery.leases import lease_time, main_lease, own_lease
 from firexkit._celery.patience import patience_of, patiently
@@ -19,6 +21,10 @@ logger: logging.Logger = logging.getLogger(__name__)
 MODES: Final = (_wire.FAIL_LOST, _wire.RETRY_LOST)
 _BEGUN: Final = "firexkit_begun"
 """Attribute of a request: what the store answered."""
+_FAILED: Final = "firexkit_begin_error"
+"""Attribute of a request: why the store could not answer."""
+_CALL: Final = "firexkit_call"
+"""Attribute of a request: what tells its beginning from every other."""
 _calls: Final = itertools.count()
 
 
@@ -31,7 +37,11 @@ def begin(task: Any, holding: RedisHolding, run: str) -> None:
         run: the run it belongs to.
     """
     crash_point("begin: before the script")
-    begun = patiently(_begun, task, holding, run, timeout=None)
+    try:
+        begun = patiently(_begun, task, holding, run, timeout=None)
+    except Exception as error:
+        setattr(task.request, _FAILED, error)  # Celery would only log it
+        return
     crash_point("begin: after the script")
     setattr(task.request, _BEGUN, begun)
     setattr(task.request, _wire.ATTEMPT, begun.attempt)
@@ -49,9 +59,25 @@ def begin(task: Any, holding: RedisHolding, run: str) -> None:
 def end(task: Any) -> None:
     """Hold the body no more."""
     if (begun := _answer(task.request)) is not None and begun.refusal is None:
-        lease = own_lease()
-        lease.let_go()
-        lease.task_ids.discard(task.request.id)
+        own_lease().drop(task.request.id)
+
+
+def check_begun(task: Any) -> None:
+    """Let a body go on only if it may.
+
+    Args:
+        task: its request is the one of this call.
+
+    Raises:
+        Ignore: it was refused: another body counts, or the task has ended.
+        RuntimeError: the store could not decide.
+    """
+    request = task.request
+    if (error := getattr(request, _FAILED, None)) is not None:
+        told = f"{task.name}[{request.id}] does not begin, as the broker refuses to note that: {error}"
+        raise RuntimeError(told) from error
+    if (refusal := refusal_of(request)) is not None:
+        raise Ignore(refusal.value)
 
 
 def refusal_of(request: Any) -> Refusal | None:
@@ -86,9 +112,6 @@ def _call_of(request: Any) -> str:
     if not hasattr(request, _CALL):
         setattr(request, _CALL, f"{own_lease().name}#{next(_calls)}")
     return str(getattr(request, _CALL))
-
-
-_CALL: Final = "firexkit_call"
 
 
 def tag_of(request: Any) -> str:

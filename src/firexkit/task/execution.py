@@ -29,7 +29,7 @@ from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.task import cache, logfile
-from firexkit.task.beginning import refusal_of
+from firexkit.task.beginning import check_begun
 from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError
 from firexkit.task.hooks import is_users
@@ -213,8 +213,7 @@ def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if _is_direct(task):
         with RequestForDirectCall(task, args, kwargs):
             return _executed(task, args, kwargs)
-    if (refusal := refusal_of(task.request)) is not None:
-        raise Ignore(refusal.value)
+    check_begun(task)
     return _executed(task, *received(task.request, args, kwargs, reader_of(task.app)))
 
 

@@ -26,7 +26,7 @@ from firexkit._crash_points import crash_point
 from firexkit._records import holding_of, records_of
 from firexkit.result import patrol
 from firexkit.result.data_loss import note_epoch
-from firexkit.result.lost import lost_bodies
+from firexkit.result.lost import end_revoked, revive
 from firexkit.task import beginning
 from firexkit.task.hooks import is_users
 from firexkit.task.publishing import publishing_app
@@ -82,7 +82,9 @@ def mark_task_postrun(task: Any = None, task_id: str = "", state: str | None = N
 
     def end() -> None:
         # A result that was stored when the body had ended says so itself.
-        if not is_stored(task.request) and beginning.refusal_of(task.request) is None:
+        if is_stored(task.request):
+            tasks.ended(task_id)
+        elif beginning.refusal_of(task.request) is None:
             tasks.done(task_id, leaves_no_result=silent, waiter=waiter)
         outbox.dispatched()
         outbox.confirmed(task.backend)
@@ -122,7 +124,8 @@ def mend_worker(sender: Any = None, **_: Any) -> None:
         become_main()  # before it forks
     for mend in ("receipts", "recovery", "recall", "reconnecting", "unknown_tasks"):
         _lazy.module(f"firexkit._celery.{mend}").install()
-    _lazy.module("firexkit._celery.lost_processes").install(lost_bodies)
+    _lazy.module("firexkit._celery.lost_processes").install(revive)
+    _lazy.module("firexkit._celery.orphans").install(end_revoked)
 
 
 def open_connections(**_: Any) -> None:

@@ -121,23 +121,24 @@ _BEGIN: Final = (
 local record, state, start = KEYS[1], KEYS[2], KEYS[3]
 local tag, call, expires, forced = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local known = redis.call('HMGET', record, 'revoked', 'tag', 'begun', 'call', 'attempt', 'holder', 'TASK_POST_RUN')
-if known[4] == call then return {tonumber(known[5]), ''} end
+local revoked, sent, begun, latest_call, attempts, holders, has_body_ended = unpack(known, 1, 7)
+if latest_call == call then return {tonumber(attempts), ''} end
 if forced ~= '1' then
-    if known[1] then return {0, 'revoked'} end
-    if known[3] == tag then
+    if revoked then return {0, 'revoked'} end
+    if begun == tag then
         if has_ended(state) then return {0, 'ended'} end
-        if not known[7] and is_any_there(known[6]) then
+        if not has_body_ended and is_any_there(holders) then
             -- Whoever asks acknowledges the message, and so takes the entry of the body that runs.
             redis.call('HDEL', record, 'late')
             return {0, 'held'}
         end
-    elseif known[2] and known[2] ~= tag then
+    elseif sent and sent ~= tag then
         return {0, 'stale'}
     end
 end
-local attempt = tonumber(known[5] or 0) + 1
+local attempt = tonumber(attempts or 0) + 1
 redis.call('HSET', record, 'begun', tag, 'call', call, 'attempt', attempt, unpack(ARGV, 6))
-if known[7] then redis.call('HDEL', record, 'TASK_POST_RUN', 'no-result') end
+if has_body_ended then redis.call('HDEL', record, 'TASK_POST_RUN', 'no-result') end
 if expires > 0 then
     redis.call('SET', start, ARGV[5], 'NX', 'EX', expires)
     redis.call('EXPIRE', record, expires)
@@ -160,27 +161,29 @@ local function is_queued(list, entry, is_thorough)
 end
 local function loss_of(record, state, unacked, is_thorough)
     local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN')
-    local tag = known[1]
+    local tag, begun, holders, list, is_acked_late, has_body_ended = unpack(known, 1, 6)
     if not tag then
-        local has_trace = known[2] or redis.call('HEXISTS', record, 'sent') + redis.call('EXISTS', state) > 0
+        local has_trace = begun or redis.call('HEXISTS', record, 'sent') + redis.call('EXISTS', state) > 0
         return has_trace and '' or 'forgotten', tag
     end
     local entry = redis.call('HGET', unacked, tag)
-    local holder = entry and string.match(entry, '"firexkit_holder": "([^"]*)"')
-    if is_over(record, state) then return holder and 'left' or '', tag end
+    local fetched_by = entry and string.match(entry, '"firexkit_holder": "([^"]*)"')
+    if is_over(record, state) then return fetched_by and 'left' or '', tag end
     if tag == 'given-up' then return 'gone', tag end
-    if known[2] == tag and not known[6] then
-        if not is_any_there(known[3]) then return 'body', tag end
-        if known[5] and not entry then return 'dropped', tag end
+    if begun == tag and not has_body_ended then
+        if not is_any_there(holders) then return 'body', tag end
+        -- Its worker has acknowledged it, so its body has ended, and could store nothing.
+        if is_acked_late and not entry then return 'dropped', tag end
         return '', tag
     end
-    if holder then
-        if redis.call('EXISTS', holder) == 1 then return '', tag end
+    if fetched_by then
+        if redis.call('EXISTS', fetched_by) == 1 then return '', tag end
         return 'reserved', tag
     end
-    if is_queued(known[4], entry, is_thorough) then return '', tag end
+    if is_queued(list, entry, is_thorough) then return '', tag end
     if entry then return 'unfetched', tag end
-    if known[2] == tag then return 'dropped', tag end
+    -- A message that was acknowledged without a state: its body had ended (`Reject`, say), or it was lost before.
+    if begun == tag then return 'dropped', tag end
     return 'gone', tag
 end
 """

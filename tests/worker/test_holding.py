@@ -243,7 +243,7 @@ def test_of_what_was_sent_by_others_something_is_known(app, holding, trace):
 def test_suspects_are_tasks_whose_messages_nobody_has(app, holding):
     sent(app)
 
-    assert holding.suspects() == [TASK]
+    assert holding.suspects(0) == ([TASK], [])
 
 
 @pytest.mark.parametrize(
@@ -254,14 +254,21 @@ def test_suspects_are_tasks_whose_messages_should_be_gone(app, holding, holder, 
     if status:
         ended(app, status)
 
-    assert holding.suspects() == suspects
+    assert holding.suspects(0) == (suspects, [])
+
+
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_of_tasks_in_a_queue_some_are_looked_for(app, holding, offset):
+    sent(app, queued=True)
+
+    assert holding.suspects(offset) == ([], [TASK])
 
 
 def test_copies_that_do_not_count_leave(app, holding):
     sent(app, tag="older")
     sent(app, tag="newer")
 
-    assert holding.suspects() == [TASK]
+    assert holding.suspects(0) == ([TASK], [])
     assert run(app, ("HKEYS", "unacked")) == [[b"newer"]]
 
 

@@ -7,7 +7,6 @@ body has begun last, and the leases of who runs that body. docs/design/leases.md
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 import uuid
@@ -16,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from firexkit import _wire
+from firexkit._records import holding_scripts as scripts
 from firexkit._records.keys import lifetime, start_time_key
 
 Ask: TypeAlias = Callable[[Iterable[tuple[Any, ...]]], list[Any]]
@@ -96,173 +96,9 @@ class Copy(NamedTuple):
     entry: str
 
 
-_COMMON: Final = """
-local function status_of(key)
-    return string.match(redis.call('GET', key) or '', '^{"status": "(%u+)"') or ''
-end
-local function has_ended(key)
-    local status = status_of(key)
-    return status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED'
-end
-local function is_over(record, state)
-    return has_ended(state) or redis.call('HEXISTS', record, 'no-result') == 1
-end
-local function is_any_there(names)
-    for name in string.gmatch(names or '', '%S+') do
-        if redis.call('EXISTS', name) == 1 then return true end
-    end
-    return false
-end
-"""
-
-_BEGIN: Final = (
-    _COMMON
-    + """
-local record, state, start = KEYS[1], KEYS[2], KEYS[3]
-local tag, call, expires, forced = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local known = redis.call('HMGET', record, 'revoked', 'tag', 'begun', 'call', 'attempt', 'holder', 'TASK_POST_RUN')
-local revoked, sent, begun, latest_call, attempts, holders, has_body_ended = unpack(known, 1, 7)
-if latest_call == call then return {tonumber(attempts), ''} end
-if forced ~= '1' then
-    if revoked then return {0, 'revoked'} end
-    if begun == tag then
-        if has_ended(state) then return {0, 'ended'} end
-        if not has_body_ended and is_any_there(holders) then
-            -- Whoever asks acknowledges the message, and so takes the entry of the body that runs.
-            redis.call('HDEL', record, 'late')
-            return {0, 'held'}
-        end
-    elseif sent and sent ~= tag then
-        return {0, 'stale'}
-    end
-end
-local attempt = tonumber(attempts or 0) + 1
-redis.call('HSET', record, 'begun', tag, 'call', call, 'attempt', attempt, unpack(ARGV, 6))
-if has_body_ended then redis.call('HDEL', record, 'TASK_POST_RUN', 'no-result') end
-if expires > 0 then
-    redis.call('SET', start, ARGV[5], 'NX', 'EX', expires)
-    redis.call('EXPIRE', record, expires)
-else
-    redis.call('SET', start, ARGV[5], 'NX')
-end
-return {attempt, ''}
-"""
-)
-
-_BEGIN_DIGEST: Final = hashlib.sha1(_BEGIN.encode(), usedforsecurity=False).hexdigest()
-
-_LOSS: Final = (
-    _COMMON
-    + """
-local function is_queued(list, entry, is_thorough)
-    if redis.call('LLEN', list) == 0 then return false end
-    local payload = is_thorough and entry and string.match(entry, '^%[(.*), "[^"]*", "[^"]*"%]$')
-    return not payload or redis.pcall('LPOS', list, payload, 'RANK', -1) ~= false
-end
-local function loss_of(record, state, unacked, is_thorough)
-    local known = redis.call('HMGET', record, 'tag', 'begun', 'holder', 'list', 'late', 'TASK_POST_RUN')
-    local tag, begun, holders, list, is_acked_late, has_body_ended = unpack(known, 1, 6)
-    if not tag then
-        local has_trace = begun or redis.call('HEXISTS', record, 'sent') + redis.call('EXISTS', state) > 0
-        return has_trace and '' or 'forgotten', tag
-    end
-    local entry = redis.call('HGET', unacked, tag)
-    local fetched_by = entry and string.match(entry, '"firexkit_holder": "([^"]*)"')
-    if is_over(record, state) then return fetched_by and 'left' or '', tag end
-    if tag == 'given-up' then return 'gone', tag end
-    if begun == tag and not has_body_ended then
-        if not is_any_there(holders) then return 'body', tag end
-        -- Its worker has acknowledged it, so its body has ended, and could store nothing.
-        if is_acked_late and not entry then return 'dropped', tag end
-        return '', tag
-    end
-    if fetched_by then
-        if redis.call('EXISTS', fetched_by) == 1 then return '', tag end
-        return 'reserved', tag
-    end
-    if is_queued(list, entry, is_thorough) then return '', tag end
-    if entry then return 'unfetched', tag end
-    -- A message that was acknowledged without a state: its body had ended (`Reject`, say), or it was lost before.
-    if begun == tag then return 'dropped', tag end
-    return 'gone', tag
-end
-"""
-)
-
-_IS_OVER: Final = _COMMON + "return is_over(KEYS[1], KEYS[2]) and 1 or 0"
-
-_LOOK: Final = (
-    _LOSS
-    + """
-local found = {}
-for at = 1, #KEYS - 1, 2 do
-    local loss = loss_of(KEYS[at], KEYS[at + 1], KEYS[#KEYS], ARGV[1] == '1')
-    found[#found + 1] = loss
-end
-return found
-"""
-)
-
-_SEND_AGAIN: Final = (
-    _LOSS
-    + """
-local record, state, list, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local old, new, payload, entry, is_sure, counts = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local loss, tag = loss_of(record, state, unacked, true)
-if tag ~= old or is_over(record, state) or (loss == '' and is_sure ~= '1') then return 0 end
-if counts == '1' then redis.call('HINCRBY', record, 'lost', 1) end
-redis.call('HSET', record, 'tag', new, 'begun', '')
-redis.call('HDEL', unacked, old)
-redis.call('ZREM', index, old)
-redis.call('HSET', unacked, new, entry)
-redis.call('RPUSH', list, payload)
-return 1
-"""
-)
-
-_GIVE_UP: Final = (
-    _LOSS
-    + """
-local record, state, index, unacked = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local loss, tag = loss_of(record, state, unacked)
-if tag ~= ARGV[1] or (loss == '' and (ARGV[2] ~= '1' or is_over(record, state))) then return 0 end
-redis.call('HDEL', unacked, tag)
-redis.call('ZREM', index, tag)
-if loss == 'left' then return 0 end
-redis.call('HSET', record, 'begun', '', 'tag', 'given-up')
-return 1
-"""
-)
-
 _AT_A_TIME: Final = 500
-_SUSPECTS: Final = (
-    _COMMON
-    + """
-local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2])
-local found = {page[1]}
-for at = 2, #page[2], 2 do
-    local entry = page[2][at]
-    local holder = string.match(entry, '"firexkit_holder": "([^"]*)"')
-    local id = string.match(entry, '"id": "([^"]+)"')
-    if not holder or redis.call('EXISTS', holder) == 0 or (id and has_ended(ARGV[3] .. id)) then
-        local latest = id and redis.call('HGET', id, 'tag')
-        if latest and latest ~= page[2][at - 1] then
-            redis.call('HDEL', KEYS[1], page[2][at - 1])
-            redis.call('ZREM', KEYS[2], page[2][at - 1])
-        else
-            found[#found + 1] = id
-        end
-    end
-end
-return found
-"""
-)
-_PATROL: Final = """
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
+_LOOKED_FOR: Final = 20
+"""Messages of so many that are looked for in a queue, at a cost that grows with the queue."""
 
 
 class RedisHolding:
@@ -307,7 +143,7 @@ class RedisHolding:
         """
         keys = (task_id, self._state_key(task_id), start_time_key(task_id))
         told = (tag, call, self._lifetime, int(is_forced), time.time(), _wire.FIELD_HOLDER, holder, *fields)
-        *_, (attempt, refusal) = self._run(_BEGIN, _BEGIN_DIGEST, keys, told, also)
+        *_, (attempt, refusal) = self._run(scripts.BEGIN, scripts.BEGIN_DIGEST, keys, told, also)
         return Begun(int(attempt), Refusal(refusal.decode()) if refusal else None)
 
     def _run(
@@ -334,20 +170,28 @@ class RedisHolding:
         commands = []
         for page in pages:
             keys = [key for task_id in page for key in (task_id, self._state_key(task_id))]
-            commands.append(("EVAL", _LOOK, len(keys) + 1, *keys, self._unacked, int(is_thorough)))
+            commands.append(("EVAL", scripts.LOOK, len(keys) + 1, *keys, self._unacked, int(is_thorough)))
         answers = [loss for answer in self._ask(commands) for loss in answer] if commands else []
         return {task_id: Loss(loss.decode()) for task_id, loss in zip(task_ids, answers, strict=True) if loss}
 
-    def suspects(self) -> list[str]:
-        """Tasks whose messages no living worker has; most of them wait in their queues. Copies that don't count go."""
-        found: list[str] = []
+    def suspects(self, offset: int) -> tuple[list[str], list[str]]:
+        """Tasks whose messages no living worker has, and some of those that seem to wait in their queues.
+
+        Copies that don't count go.
+
+        Args:
+            offset: tells which ones of those in queues; another one each time.
+        """
+        suspects: list[str] = []
+        queued: list[str] = []
         cursor, states = "0", self._state_key("-")[:-1]  # Celery makes no key for an empty id
         while True:
-            call = (_SUSPECTS, 2, self._unacked, self._index, cursor, _AT_A_TIME, states)
-            ((cursor, *ids),) = self._ask([("EVAL", *call)])
-            found.extend(task_id.decode() for task_id in ids)
+            asked = (cursor, _AT_A_TIME, states, _LOOKED_FOR, offset)
+            ((cursor, *found),) = self._ask([("EVAL", scripts.SUSPECTS, 2, self._unacked, self._index, *asked)])
+            for known, ids in zip((suspects, queued), found, strict=True):
+                known.extend(task_id.decode() for task_id in ids)
             if int(cursor) == 0:
-                return found
+                return suspects, queued
 
     def message(self, task_id: str) -> Message | None:
         """The message that was sent last for a task; None when none is known."""
@@ -357,7 +201,7 @@ class RedisHolding:
         if not tag:
             return None
         keys = (task_id, self._state_key(task_id))
-        entry, is_over = self._ask([("HGET", self._unacked, tag), ("EVAL", _IS_OVER, 2, *keys)])
+        entry, is_over = self._ask([("HGET", self._unacked, tag), ("EVAL", scripts.IS_OVER, 2, *keys)])
         return Message(
             tag=tag.decode(),
             list_key=(list_key or b"").decode(),
@@ -381,13 +225,13 @@ class RedisHolding:
         """
         keys = (task_id, self._state_key(task_id), lost.list_key, self._index, self._unacked)
         told = (lost.tag, *copy, int(is_sure), int(counts))
-        return bool(self._ask([("EVAL", _SEND_AGAIN, len(keys), *keys, *told)])[0])
+        return bool(self._ask([("EVAL", scripts.SEND_AGAIN, len(keys), *keys, *told)])[0])
 
     def give_up(self, task_id: str, tag: str, *, is_sure: bool) -> bool:
         """Let nothing count any more that the lost message or its body may do; False when it is not lost any more."""
         keys = (task_id, self._state_key(task_id), self._index, self._unacked)
-        return bool(self._ask([("EVAL", _GIVE_UP, len(keys), *keys, tag, int(is_sure))])[0])
+        return bool(self._ask([("EVAL", scripts.GIVE_UP, len(keys), *keys, tag, int(is_sure))])[0])
 
     def claim_patrol(self, who: str, seconds: float) -> bool:
         """Whether this is the process that looks for lost tasks in the next seconds; it stays so as long as it asks."""
-        return bool(self._ask([("EVAL", _PATROL, 1, _wire.PATROL, who, int(seconds * 1000))])[0])
+        return bool(self._ask([("EVAL", scripts.PATROL, 1, _wire.PATROL, who, int(seconds * 1000))])[0])

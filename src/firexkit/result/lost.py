@@ -20,6 +20,8 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 MOST_BODIES: Final = 3
 """Bodies of a task that may begin, when each of them is lost, until the task has failed."""
+_MANY: Final = 500
+"""Tasks that are looked at every second or two; more of them, in proportion less often."""
 _WAS_LOST: Final = " was lost: "
 _CAUSES: Final = {
     Loss.RESERVED: "the worker that had fetched it is gone",
@@ -67,7 +69,8 @@ class Vigil:
         self.holding: RedisHolding = holding
         self._lease = lease
         self._is_thorough = is_thorough
-        self._asked = -float("inf")
+        self._asked = self._all_due = -float("inf")
+        self._rest = min(2.0, lease / 3)
         self._missed: dict[str, _Missed] = {}
 
     @property
@@ -78,15 +81,21 @@ class Vigil:
     @property
     def pause(self) -> float:
         """Seconds until the next look, at most."""
-        return self._lease / 8 if self.missed else min(2.0, self._lease / 3)
+        return self._lease / 8 if self.missed else self._rest
 
     def lost(self, task_ids: Sequence[str]) -> dict[str, Loss]:
-        """Look at some tasks; those that are lost.
+        """Look at some tasks; those that are lost. Where some were missed, only at those, until it is time for all.
 
         Raises:
             redis.exceptions.ConnectionError: the broker does not answer; what was seen until now tells nothing.
         """
         asked = monotonic()
+        if asked < self._all_due and self.missed:
+            task_ids = [task_id for task_id in task_ids if task_id in self._missed]
+        else:
+            # A look at many takes its time on the server: it is there for other things.
+            self._rest = min(2.0, self._lease / 3) * max(1.0, len(task_ids) / _MANY)
+            self._all_due = asked + self._rest
         # A pause of the broker may hide between two looks that are far from each other, so those tell less.
         seen = min(asked - self._asked, self._lease / 4)
         self._asked, before = asked, self._missed

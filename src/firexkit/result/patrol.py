@@ -14,7 +14,7 @@ from firexkit.result.lost import Vigil, mend
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_STRAYS_AT_A_TIME: Final = 20
+_MANY: Final = 1 << 16
 
 
 def start(app: Any) -> None:
@@ -42,8 +42,7 @@ def _look(app: Any) -> None:
 
 
 def _mend_lost(app: Any, vigil: Vigil, strays: Vigil) -> None:
-    suspects = vigil.holding.suspects()
     # A queue that is never empty hides a message that left it and reached nobody; so some are looked for themselves.
-    few = {*strays.missed, *random.sample(suspects, min(len(suspects), _STRAYS_AT_A_TIME))}
-    for task_id, loss in (vigil.lost(suspects) | strays.lost([*few])).items():
+    suspects, queued = vigil.holding.suspects(random.randrange(_MANY))
+    for task_id, loss in (vigil.lost(suspects) | strays.lost([*{*strays.missed, *queued}])).items():
         mend(app, vigil.holding, task_id, loss)

@@ -11,6 +11,7 @@ from firexkit._celery.leases import Lease, lease_time
 from firexkit._celery.outbox import ask
 from firexkit._records import Loss, Refusal, holding_of
 from firexkit.app import FireX
+from firexkit.result.lookups import body_runs
 from firexkit.result.lost import MOST_BODIES, Vigil, is_lost, may_run_again, mend, revive
 
 TASK, TAG, QUEUE = "the-task", "the-tag", "the-queue"
@@ -51,7 +52,8 @@ def begin(holding, *, call="first", holder=ALIVE, tag=TAG, fields=(_wire.FIELD_L
 
 
 def ended(app, status="SUCCESS"):
-    run(app, ("SET", app.backend.get_key_for_task(TASK), json.dumps({"status": status})))
+    state = {"status": status, "result": None, "traceback": None, "children": []}
+    run(app, ("SET", app.backend.get_key_for_task(TASK), json.dumps(state)))
 
 
 # ── begin ─────────────────────────────────────────────────────────────────────────────────
@@ -270,6 +272,31 @@ def test_copies_that_do_not_count_leave(app, holding):
 
     assert holding.suspects(0) == ([TASK], [])
     assert run(app, ("HKEYS", "unacked")) == [[b"newer"]]
+
+
+@pytest.mark.parametrize(("holder", "may_be"), [(None, True), (ALIVE, True), (DEAD, False), (f"{DEAD} {ALIVE}", True)])
+def test_a_body_may_be_held_if_a_holder_lives_or_none_is_known(app, holding, holder, may_be):
+    sent(app)
+    if holder:
+        begin(holding, holder=holder)
+
+    assert holding.may_be_held(TASK) is may_be
+
+
+def test_a_revoked_body_whose_process_is_gone_runs_no_more(app, holding):
+    sent(app, holder=DEAD)
+    begin(holding, holder=DEAD)
+    ended(app, "REVOKED")
+
+    assert not body_runs(app.AsyncResult(TASK))
+
+
+def test_a_revoked_body_whose_process_lives_may_run(app, holding):
+    sent(app, holder=ALIVE)
+    begin(holding, holder=ALIVE)
+    ended(app, "REVOKED")
+
+    assert body_runs(app.AsyncResult(TASK))
 
 
 # ── mending ───────────────────────────────────────────────────────────────────────────────

@@ -193,6 +193,11 @@ class RedisHolding:
             if int(cursor) == 0:
                 return suspects, queued
 
+    def may_be_held(self, task_id: str) -> bool:
+        """Whether somebody who said that he runs a task lives, or nobody said so."""
+        ((holders,),) = self._ask([("HMGET", task_id, _wire.FIELD_HOLDER)])
+        return not holders or bool(self._ask([("EXISTS", *holders.split())])[0])
+
     def message(self, task_id: str) -> Message | None:
         """The message that was sent last for a task; None when none is known."""
         names = (_wire.FIELD_TAG, _wire.FIELD_LIST, _wire.FIELD_ON_LOST, _wire.FIELD_LOST)

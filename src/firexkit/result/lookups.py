@@ -12,7 +12,7 @@ from celery.states import FAILURE, SUCCESS
 from firexkit import _wire
 from firexkit._celery.patience import patience_of, patiently
 from firexkit._celery.types import AsyncResult
-from firexkit._records import Records, records_of
+from firexkit._records import Records, holding_of, records_of
 
 ResultId: TypeAlias = AsyncResult | str
 
@@ -134,5 +134,8 @@ def records_of_many(results: Iterable[Any], names: Sequence[str]) -> dict[str, d
 def body_runs(result: Any) -> bool:
     """Whether the body of a task started and has not ended."""
     if get_task_postrun_info(result):
+        return False
+    holding, timeout = holding_of(_app_of(result).backend), partial(patience_behind, result)
+    if holding is not None and not patiently(holding.may_be_held, id_of(result), timeout=timeout):
         return False
     return _wire.FIELD_ATTEMPT in records_of_many([result], (_wire.FIELD_ATTEMPT,))[id_of(result)]

@@ -68,9 +68,9 @@ class Vigil:
     def __init__(self, holding: RedisHolding, lease: float, *, is_thorough: bool = False) -> None:
         self.holding: RedisHolding = holding
         self._lease = lease
+        self._usual_rest = self._rest = min(2.0, lease / 3)
         self._is_thorough = is_thorough
         self._asked = self._all_due = -float("inf")
-        self._rest = min(2.0, lease / 3)
         self._missed: dict[str, _Missed] = {}
 
     @property
@@ -94,7 +94,7 @@ class Vigil:
             task_ids = [task_id for task_id in task_ids if task_id in self._missed]
         else:
             # A look at many takes its time on the server: it is there for other things.
-            self._rest = min(2.0, self._lease / 3) * max(1.0, len(task_ids) / _MANY)
+            self._rest = self._usual_rest * max(1.0, len(task_ids) / _MANY)
             self._all_due = asked + self._rest
         # A pause of the broker may hide between two looks that are far from each other, so those tell less.
         seen = min(asked - self._asked, self._lease / 4)

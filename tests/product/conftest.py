@@ -40,6 +40,7 @@ def parent(self, children: int = 2, seconds: float = 0.0):
         self.enqueue_in_parallel((child.s(number=n, seconds=seconds) for n in range(children)),
                                  raise_exception_on_failure=True)
     finally:
+        time.sleep(0.2)  # a second signal would cut this off
         note("parent cleaned up")
     return children
 

@@ -65,7 +65,7 @@ def queue(own_server: Server):
     """A channel of a broker with two tasks sent, and a client of it."""
     app = FireX("owed", broker=own_server.url, backend=own_server.url)
 
-    @app.task
+    @app.task(shared=False)
     def nop():
         """Is never run."""
 

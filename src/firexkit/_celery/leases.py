@@ -14,7 +14,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any, Final
@@ -53,12 +53,14 @@ class Lease:
     Attributes:
         name: its key.
         task_ids: tasks whose bodies run in this process.
+        looks: called whenever it looks whether it is time to renew.
     """
 
     def __init__(self) -> None:
         self._process = os.getpid()
         self.name: str = f"{_wire.LEASE}{socket.gethostname()}/{self._process}/{uuid.uuid4().hex}"
         self.task_ids: set[str] = set()
+        self.looks: list[Callable[[], None]] = []
         self._doubted: set[str] = set()
         self._renewed = -float("inf")
         self._seconds: float | None = None
@@ -143,6 +145,8 @@ class Lease:
                 except Exception as error:
                     # Whatever it is (a server that is out of memory, say): who stops renewing is taken for dead.
                     logger.log(logging.DEBUG if is_transient(error) else logging.ERROR, "Not renewed: %s", error)
+            for look in self.looks:
+                look()
             self._never.wait(pause)
 
     def _renewal(self, seconds: float) -> Command:

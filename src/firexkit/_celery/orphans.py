@@ -66,7 +66,13 @@ class Bond:
             set_pdeathsig(_SIGNAL)
         except OSError:
             return
+        # A signal that comes just before a call that waits for long is noticed after that call.
+        own_lease().looks.append(self._look)
         if os.getppid() != self._parent:
+            self._note_death()
+
+    def _look(self) -> None:
+        if os.getppid() != self._parent and not self._is_idle:
             self._note_death()
 
     @contextmanager
@@ -94,6 +100,14 @@ class Bond:
         _thread.start_new_thread(_hear_revocation, (current_app._get_current_object(),))
 
 
+def _store_end(app: Any, task_id: str) -> None:
+    try:
+        _end_revoked[0](app, task_id)
+    except Exception:
+        # Whoever waits will be told when the lease is over.
+        logger.exception("%s: nobody is told yet that it was revoked", task_id)
+
+
 def _hear_revocation(app: Any) -> None:
     logger.warning("The worker's main process has died; what runs in this one goes on")
     while True:
@@ -106,6 +120,6 @@ def _hear_revocation(app: Any) -> None:
             continue
         if running := among(ids, fields).running:
             for task_id in running:
-                _end_revoked[0](app, task_id)
+                _store_end(app, task_id)
             os.kill(os.getpid(), signal.SIGTERM)
             return  # another signal would cut off what the task does at its end

@@ -12,6 +12,7 @@ from typing import Any, Final
 from billiard.pool import EX_OK, RUN
 from celery.concurrency import asynpool, prefork
 
+from firexkit._celery import termination
 from firexkit._celery.gate import Gate
 from firexkit._celery.headroom import Headroom, by_setting, headroom
 from firexkit._celery.lending import Slot, give_slot
@@ -49,6 +50,7 @@ class Process(asynpool.Worker):  # type: ignore[misc]  # Celery carries no types
     def on_loop_start(self, pid: int) -> None:
         """Called when all is set up; Celery has said by then that this process is to die with its main process."""
         super().on_loop_start(pid)
+        termination.install()
         self.bond.loosen()
 
     def prepare_result(self, result: Any) -> Any:

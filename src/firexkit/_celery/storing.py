@@ -86,15 +86,16 @@ def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
         value = self.encode({**meta, "task_id": task_id})
         if state in (SUCCESS, FAILURE):
             setattr(request, _STORED, True)
-        commands = [*_commands(self, task_id, value, state, request)]
-        _write(self, task_id, state, request, commands)
+        is_unsure = _is_unsure(self.app, request)
+        commands = [*_commands(self, task_id, value, state, request, is_unsure=is_unsure)]
+        _write(self, task_id, state, commands, is_unsure=is_unsure)
         return result
 
     return store_in_one_go
 
 
-def _write(backend: Any, task_id: str, state: str, request: Any, commands: list[Command]) -> None:
-    if _is_unsure(backend.app, request):
+def _write(backend: Any, task_id: str, state: str, commands: list[Command], *, is_unsure: bool) -> None:
+    if is_unsure:
         _store_unless_lost(backend, task_id, commands)
     elif state == STARTED and outbox.is_open():
         outbox.tell(backend, commands)
@@ -122,11 +123,13 @@ def _is_ours(app: Any, request: Any, state: str) -> bool:
     return bool(getattr(task, "takes_chain_depth", False))
 
 
-def _commands(backend: Any, task_id: str, value: str, state: str, request: Any) -> Iterator[Command]:
+def _commands(
+    backend: Any, task_id: str, value: str, state: str, request: Any, *, is_unsure: bool
+) -> Iterator[Command]:
     key, expires = backend.get_key_for_task(task_id), int(backend.expires or 0)
     waiter = _waiter(state, request)
     news = value if len(value) <= LONGEST_NEWS else f"{LOOK_AT}{task_id}"
-    if _may_be_late(backend, state, request):
+    if is_unsure or _may_be_late(state, request):
         unless = _NEVER_REPLACED.get(state, (SUCCESS,))
         yield ("EVAL", _UNLESS, 2, key, task_id, value, expires, waiter, news, _tag(request), *unless)
         return
@@ -168,8 +171,8 @@ def _option(request: Any, header: str) -> Any:
     return ((getattr(request, "options", None) or {}).get("headers") or {}).get(header)
 
 
-def _may_be_late(backend: Any, state: str, request: Any) -> bool:
+def _may_be_late(state: str, request: Any) -> bool:
     """Whether the task may have ended already: another attempt, or another worker, may have been quicker."""
-    if state not in (STARTED, SUCCESS) or _is_unsure(backend.app, request):
+    if state not in (STARTED, SUCCESS):
         return True
     return bool(request.retries) or bool((request.delivery_info or {}).get("redelivered"))

@@ -195,7 +195,7 @@ class RedisHolding:
 
     def may_be_held(self, task_id: str) -> bool:
         """Whether somebody who said that he runs a task lives, or nobody said so."""
-        ((holders,),) = self._ask([("HMGET", task_id, _wire.FIELD_HOLDER)])
+        (holders,) = self._ask([("HGET", task_id, _wire.FIELD_HOLDER)])
         return not holders or bool(self._ask([("EXISTS", *holders.split())])[0])
 
     def message(self, task_id: str) -> Message | None:

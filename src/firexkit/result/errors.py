@@ -124,3 +124,17 @@ def last_causing_chain_interrupted_exception(ex: BaseException) -> BaseException
     while isinstance(ex.__cause__, ChainInterruptedException):
         ex = ex.__cause__
     return ex
+
+
+def tells_of_revocation(error: BaseException | None) -> bool:
+    """Whether an error, or what lies behind it, says that a task was revoked."""
+    seen = set[int]()
+    left = [error]
+    while left:
+        error = left.pop()
+        if isinstance(error, ChainRevokedException):
+            return True
+        if error is not None and id(error) not in seen:
+            seen.add(id(error))
+            left += [error.__cause__, error.__context__, *getattr(error, "failures", ())]
+    return False

@@ -68,9 +68,9 @@ class Vigil:
     def __init__(self, holding: RedisHolding, lease: float, *, is_thorough: bool = False) -> None:
         self.holding: RedisHolding = holding
         self._lease = lease
+        self._usual_rest = self._rest = min(2.0, lease / 3)
         self._is_thorough = is_thorough
         self._asked = self._all_due = -float("inf")
-        self._rest = min(2.0, lease / 3)
         self._missed: dict[str, _Missed] = {}
 
     @property
@@ -94,7 +94,7 @@ class Vigil:
             task_ids = [task_id for task_id in task_ids if task_id in self._missed]
         else:
             # A look at many takes its time on the server: it is there for other things.
-            self._rest = min(2.0, self._lease / 3) * max(1.0, len(task_ids) / _MANY)
+            self._rest = self._usual_rest * max(1.0, len(task_ids) / _MANY)
             self._all_due = asked + self._rest
         # A pause of the broker may hide between two looks that are far from each other, so those tell less.
         seen = min(asked - self._asked, self._lease / 4)
@@ -144,14 +144,17 @@ def give_up_forgotten(app: Any, task_id: str, name: str) -> None:
 
 
 def end_revoked(app: Any, task_id: str) -> None:
-    """Store that a task was revoked whose process is about to end, with all that follows in its chain.
+    """Store that a task was revoked whose body is about to be ended, with all that follows in its chain.
 
     Args:
         app: its app.
         task_id: the task.
     """
-    if (holding := holding_of(app.backend)) is not None:
-        mend(app, holding, task_id, Loss.BODY, is_sure=True)
+    holding = holding_of(app.backend)
+    message = holding.message(task_id) if holding is not None else None
+    if message is not None:
+        # Nothing else: who waits also waits for the end of the body, as after any revocation.
+        app.backend.mark_as_revoked(task_id, "revoked", request=_request_of(message))
 
 
 def revive(app: Any, task_id: str, cause: str) -> int:
@@ -201,7 +204,7 @@ def _send_again(
 
 
 def _store_end(app: Any, task_id: str, loss: Loss, message: Message, cause: str) -> None:
-    request = HeldMessage.of(message.tag, message.entry).request() if message.entry else None
+    request = _request_of(message)
     if message.revoked:
         app.backend.mark_as_revoked(task_id, "revoked", request=request)
         records_of(app.backend).tasks.done(task_id)
@@ -213,6 +216,11 @@ def _store_end(app: Any, task_id: str, loss: Loss, message: Message, cause: str)
     with app.events.default_dispatcher() as dispatcher:
         told = {"uuid": task_id, "exception": repr(error), "traceback": "", "timestamp": time.time()}
         dispatcher.send("task-failed", **told)
+
+
+def _request_of(message: Message) -> Any:
+    """What Celery needs to end what follows in a chain; None when the message is gone."""
+    return HeldMessage.of(message.tag, message.entry).request() if message.entry else None
 
 
 def is_lost(error: Any) -> bool:

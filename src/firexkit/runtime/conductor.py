@@ -258,10 +258,11 @@ class Conductor:
         by_depth = groupby(unfinished, key=lambda task: self._progress.depth(task.uuid))
         for _, tasks in by_depth:
             revoke_tasks(self._app, [task.uuid for task in tasks])
-        members = outcome.members_of(self._result)
+        told = {task.uuid for task in unfinished}
+        members = [member for member in outcome.members_of(self._result) if member.id not in told]
         revoke_tasks(self._app, [member.id for member in members if not member.ready()])
-        results = {task.uuid: self._app.AsyncResult(task.uuid) for task in unfinished}
-        wait_for_running_tasks_from_results([*results.values(), *members], max_wait=CLEAN_UP_PATIENCE)
+        results = [*map(self._app.AsyncResult, told), *members]
+        wait_for_running_tasks_from_results(results, max_wait=CLEAN_UP_PATIENCE)
 
     def _end_leftovers(self) -> None:
         """Tasks that the run's end leaves running on its own worker have no worker any more."""

@@ -21,6 +21,7 @@ from firexkit._celery.messages import (
     travels_whole,
 )
 from firexkit._celery.requests import RequestForDirectCall, raised_by_machinery
+from firexkit._celery.termination import after_cleaning_up
 from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import being_told
 from firexkit._serialization.keeping import Known
@@ -28,6 +29,7 @@ from firexkit._serialization.large import LateDict, entries_of, fetched
 from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
+from firexkit.result.errors import tells_of_revocation
 from firexkit.task import cache, logfile
 from firexkit.task.beginning import check_begun
 from firexkit.task.children import Children
@@ -83,7 +85,8 @@ class Execution:
         """Run within what surrounds a call: its log, its children, the report of its failure."""
         with logfile.attached(self.task), self.children.settled():
             try:
-                returned = self._to_store(self.task._process_arguments_and_run(*args, **kwargs))
+                with after_cleaning_up(tells_of_revocation):
+                    returned = self._to_store(self.task._process_arguments_and_run(*args, **kwargs))
             except BaseException as error:
                 self._report(error)
                 raise

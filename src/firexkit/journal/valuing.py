@@ -14,6 +14,8 @@ from firexkit.journal.model import Value
 
 PREVIEW: Final = 2048
 """Bytes of a value that every fact shows."""
+TRACEBACK: Final = 8192
+"""Characters of a traceback that are kept, those at its end."""
 LONGEST: Final = 1024 * 1024
 """Bytes of a value that is kept whole."""
 _DIGEST: Final = 16
@@ -79,7 +81,7 @@ def beginning(text: str) -> str:
 
 def end(text: str) -> str:
     """The end of a text: of a traceback, that says what happened."""
-    return text if len(text) <= PREVIEW else f"… {text[-PREVIEW:]}"
+    return text if len(text) <= TRACEBACK else f"… {text[-TRACEBACK:]}"
 
 
 def _encoded(value: Any) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, wraps
 from typing import Any, Final, TypeVar
 
+from billiard.einfo import ExceptionInfo
 from celery import current_app, current_task, signals
 from celery.states import FAILURE, RETRY, REVOKED, SUCCESS
 
@@ -190,7 +191,9 @@ def _on_state(
     """What leaves with a state; with one that nobody's message belongs to, nothing is known of its run."""
     if request is None or not outbox.is_redis(backend):
         return ()
-    (fact, values) = _ended(request, task_id, state, result, traceback)
+    if isinstance(result, dict) and state != SUCCESS:
+        result = backend.exception_to_python(result)  # it is about to be written
+    fact, values = _ended(request, task_id, state, result, traceback)
     if fact is None:
         return ()
     setattr(request, _TOLD, True)
@@ -203,7 +206,8 @@ def _on_end(task: Any = None, task_id: str = "", state: str | None = None, retva
     request = task.request
     if state is None or request.is_eager or hasattr(request, _TOLD) or not getattr(request, _wire.ATTEMPT, 1):
         return
-    fact, values = _ended(request, task_id, state, retval, None)
+    einfo = retval if isinstance(retval, ExceptionInfo) else None
+    fact, values = _ended(request, task_id, state, einfo.exception if einfo else retval, einfo and einfo.traceback)
     if fact is not None:
         _tell(task.backend, _run_of(request), [fact], values)
 

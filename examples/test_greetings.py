@@ -1,6 +1,7 @@
 """Tests of the greetings, with the fixtures that firexkit brings: ``pytest examples`` runs them."""
 
 import pytest
+
 from greetings import frame, greet, party
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ import nh3
 from redis.exceptions import RedisError
 
 from firexkit.journal import places, stream
+from firexkit.journal.claim import Claim
 from firexkit.journal.model import Shown, decoded, encoded
 from firexkit.journal.store import Journal, JournalError
 
@@ -40,12 +42,14 @@ class Recorder:
         live: where the journal is written; see `places`.
 
     Raises:
-        JournalError: the file can't be written, or somebody else writes it.
+        JournalError: the file can't be written, or somebody else records the run.
+        redis.exceptions.RedisError: the broker does not answer.
     """
 
     def __init__(self, run_id: str, client: Any, live: Path) -> None:
         self._run_id = run_id
         self._client = client
+        self._claim = Claim(client, run_id, live)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
         self._has_more = False
@@ -87,6 +91,7 @@ class Recorder:
             JournalError: it can't be written; what was read is read again.
             redis.exceptions.RedisError: the broker does not answer, or refuses.
         """
+        self._claim.renew()
         read = stream.read(self._client, self._run_id, self._last, most=MOST_AT_A_TIME, patience_ms=patience_ms)
         if read.last == self._last:
             return False
@@ -107,6 +112,8 @@ class Recorder:
         live = self._journal.path
         self._journal.seal()
         self._journal.close()
+        with suppress(RedisError, OSError):
+            self._claim.drop()
         if directory is None:
             return
         part = directory / f".{places.NAME}"

@@ -6,13 +6,17 @@ import logging
 import os
 import select
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
+
+from redis.exceptions import RedisError
 
 from firexkit import _wire
 from firexkit.app import FireX
 from firexkit.journal import places
-from firexkit.journal.recorder import Recorder
+from firexkit.journal.recorder import TROUBLE, Recorder
 from firexkit.journal.store import JournalError
 from firexkit.runtime import broker
 from firexkit.runtime.directory import RunDirectory
@@ -50,18 +54,32 @@ class Recording:
         os.nice(NICENESS)
         broker.use(self.app, address)
         run = self.directory
+
+        def ends(seconds: float) -> bool:
+            return bool(select.select([link], [], [], seconds)[0])
+
         try:
             live = places.live_path(run.run_id)
-            recorder = Recorder(run.run_id, self.app.backend.client, live)
             places.note_live(run.internal, live)
+            recorder = self._recorder(live, ends)
+            if recorder is not None:
+                recorder.record(ends)
+                recorder.close(run.path)
+                places.forget_live(run.internal)
         except (JournalError, OSError) as error:
-            logger.error("The run is not recorded: %s", error)
-            return 1
-        recorder.record(lambda seconds: bool(select.select([link], [], [], seconds)[0]))
-        try:
-            recorder.close(run.path)
-            places.forget_live(run.internal)
-        except (JournalError, OSError) as error:
-            logger.error("The journal stays at %s: %s", live, error)
+            logger.error("The run is not recorded any more: %s", error)
             return 1
         return 0
+
+    def _recorder(self, live: Path, ends: Callable[[float], bool]) -> Recorder | None:
+        """The recorder, as soon as the broker answers; None if it never does."""
+        told = False
+        while True:
+            try:
+                return Recorder(self.directory.run_id, self.app.backend.client, live)
+            except RedisError as error:
+                if not told:
+                    logger.warning("Nothing is recorded yet, the broker does not answer: %s", error)
+                told = True
+            if ends(TROUBLE):
+                return None

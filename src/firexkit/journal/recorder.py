@@ -16,6 +16,7 @@ import msgspec
 import nh3
 from redis.exceptions import RedisError
 
+from firexkit import _wire
 from firexkit.journal import places, stream
 from firexkit.journal.claim import Claim
 from firexkit.journal.model import Shown, decoded, encoded
@@ -29,6 +30,8 @@ GATHER: Final = 0.2
 """Seconds between two portions: each is one transaction, and wakes the disk."""
 PATIENCE_MS: Final = 200
 """Milliseconds to wait for an entry before it is asked whether it is time to end."""
+_LATE_FACTS: Final = 3600
+"""Seconds after the end of recording for which what tasks still tell is kept."""
 TROUBLE: Final = 1.0
 """Seconds until the next try when nothing can be recorded."""
 
@@ -52,7 +55,7 @@ class Recorder:
         self._claim = Claim(client, run_id, live)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
-        self._has_more = False
+        self._read = 0
         self._trouble = ""
 
     def record(self, ends: Callable[[float], bool]) -> None:
@@ -63,14 +66,17 @@ class Recorder:
         """
         pause = GATHER
         while not ends(pause):
-            pause = GATHER if self._goes_on(PATIENCE_MS) else TROUBLE
-        while self._goes_on(None) and self._has_more:
+            if not self._goes_on(PATIENCE_MS):
+                pause = TROUBLE
+            else:
+                pause = 0 if self._read >= MOST_AT_A_TIME else GATHER
+        while self._goes_on(None) and self._read:
             pass
 
     def _goes_on(self, patience_ms: int | None) -> bool:
         """Record what there is; whether that can be done now. What can't be recorded stays in the stream."""
         try:
-            self._has_more = self.step(patience_ms)
+            self._read = self.step(patience_ms)
         except (JournalError, RedisError, OSError) as error:
             if self._trouble != (trouble := str(error)):
                 logger.error("Nothing is recorded now: %s", trouble)
@@ -81,8 +87,8 @@ class Recorder:
         self._trouble = ""
         return True
 
-    def step(self, patience_ms: int | None) -> bool:
-        """Record what the stream has now; whether there was anything.
+    def step(self, patience_ms: int | None) -> int:
+        """Record what the stream has now; how many facts that were.
 
         Args:
             patience_ms: milliseconds to wait for an entry; None not to wait.
@@ -94,11 +100,11 @@ class Recorder:
         self._claim.renew()
         read = stream.read(self._client, self._run_id, self._last, most=MOST_AT_A_TIME, patience_ms=patience_ms)
         if read.last == self._last:
-            return False
+            return 0
         self._journal.append(map(_cleaned, read.facts), read.values)
         self._last = read.last
         self._client.xtrim(stream.key_of(self._run_id), minid=_after(read.last))
-        return True
+        return len(read.facts)
 
     def close(self, directory: Path | None) -> None:
         """Make the journal whole; nothing more is recorded.
@@ -112,8 +118,8 @@ class Recorder:
         live = self._journal.path
         self._journal.seal()
         self._journal.close()
-        with suppress(RedisError, OSError):
-            self._claim.drop()
+        with suppress(RedisError, OSError):  # a private server may be gone
+            self._take_leave()
         if directory is None:
             return
         part = directory / f".{places.NAME}"
@@ -121,6 +127,12 @@ class Recorder:
         part.chmod(0o600)
         part.replace(directory / places.NAME)
         places.remove_live(live)
+
+    def _take_leave(self) -> None:
+        """Leave as little on the broker as can be: who tells something now must find a stream that will expire."""
+        self._client.expire(stream.key_of(self._run_id), _LATE_FACTS)
+        self._client.zrem(_wire.JOURNALS, self._run_id)
+        self._claim.drop()
 
 
 def _after(entry: str) -> str:

@@ -66,10 +66,7 @@ class Recorder:
         """
         pause = GATHER
         while not ends(pause):
-            if not self._goes_on(PATIENCE_MS):
-                pause = TROUBLE
-            else:
-                pause = 0 if self._read >= MOST_AT_A_TIME else GATHER
+            pause = TROUBLE if not self._goes_on(PATIENCE_MS) else 0 if self._read >= MOST_AT_A_TIME else GATHER
         while self._goes_on(None) and self._read:
             pass
 

@@ -43,44 +43,36 @@ def source_of(find: Finder, task: Task, name: str) -> Source | None:
         task: the task.
         name: the argument.
     """
-    origin = next((entry.origin for entry in task.arguments if entry.name == name), None)
+    origin = _origin_of(task, name)
     if origin is None:
         return None
     there = origin.name or name
-    giver = _giver(find, task, origin, there)
-    return Source(
-        kind=origin.kind,
-        task=giver.id if giver is not None else origin.task,
-        task_name=giver.name if giver is not None else "",
-        name=there,
-        converter=origin.converter,
-    )
+    if origin.kind is not OriginKind.RESULT:
+        above = task.parent if origin.kind in _FROM_ABOVE else ""
+        return _source(origin, there, find(origin.task or above))
+    for member in _members_before(find, task, origin.task):
+        if any(entry.name == there for entry in member.results):
+            return _source(origin, there, member)
+        # A value that came with the chain is passed on by those that do not return it.
+        if (earlier := _origin_of(member, there)) is not None and earlier.kind is not OriginKind.RESULT:
+            return source_of(find, member, there)
+    return _source(origin, there, None)
 
 
-def _giver(find: Finder, task: Task, origin: Origin, name: str) -> Task | None:
-    if origin.kind is OriginKind.RESULT:
-        # The origin names the member before; that one may only have passed the value on.
-        return next((member for member in _members_before(find, task, origin.task) if _returned(member, name)), None)
-    above = task.parent if origin.kind in _FROM_ABOVE else ""
-    return find(origin.task or above)
+def _origin_of(task: Task, name: str) -> Origin | None:
+    return next((entry.origin for entry in task.arguments if entry.name == name), None)
 
 
-def _members_before(find: Finder, task: Task, first: str) -> Iterator[Task]:
+def _source(origin: Origin, name: str, giver: Task | None) -> Source:
+    known = {"task": giver.id, "task_name": giver.name} if giver is not None else {}
+    return Source(kind=origin.kind, name=name, converter=origin.converter, **known)
+
+
+def _members_before(find: Finder, task: Task, nearest: str) -> Iterator[Task]:
     """The members before a task in its chain, the nearest first."""
     seen = {task.id}
-    member_id = first or _before(task)
-    while member_id and member_id not in seen:
-        seen.add(member_id)
-        member = find(member_id)
-        if member is None:
-            return
+    member = find(nearest or task.after)
+    while member is not None and member.id not in seen:
         yield member
-        member_id = _before(member)
-
-
-def _before(task: Task) -> str:
-    return task.queued.after if task.queued is not None else ""
-
-
-def _returned(task: Task, name: str) -> bool:
-    return any(entry.name == name for entry in task.results)
+        seen.add(member.id)
+        member = find(member.after)

@@ -16,7 +16,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from firexkit.journal.model import AnyFact, Began, Entry, Failed, Queued, Returned, Revoked, Unknown, decoded, encoded_text
+from firexkit.journal.model import (
+    AnyFact,
+    Began,
+    Entry,
+    Failed,
+    Queued,
+    Returned,
+    Revoked,
+    Unknown,
+    decoded,
+    encoded_text,
+)
 
 _MIGRATIONS: Final = (
     """
@@ -209,7 +220,7 @@ class Journal:
         """The facts of one task, found by an index; as far as they can be read."""
         return self._recorded("WHERE task = ? ORDER BY number", task)
 
-    def _recorded(self, where: str, asked: str | int) -> Iterator[Recorded]:
+    def _recorded(self, where: str, asked: str | int | bytes) -> Iterator[Recorded]:
         try:
             with closing(self._db.execute(f"SELECT number, raw FROM fact {where}", (asked,))) as rows:
                 for number, raw in rows:
@@ -226,17 +237,17 @@ class Journal:
 
     def ids_beginning(self, start: str) -> list[str]:
         """The ids of the tasks that begin so, in their order; all of them for an empty text."""
-        return self._tasks("SELECT DISTINCT task FROM fact WHERE task >= ? AND task < ?", start, f"{start}\U0010ffff")
-
-    def children_of(self, task: str) -> list[str]:
-        """The ids of the tasks that a task enqueued, the first told first."""
-        # No index has them: looking for what our encoder writes takes milliseconds, to decode it all would not.
-        said = b'"parent":' + encoded_text(task)
-        return self._tasks("SELECT task FROM fact WHERE instr(raw, ?) ORDER BY number", said)
-
-    def _tasks(self, query: str, *asked: str | bytes) -> list[str]:
+        query = "SELECT DISTINCT task FROM fact WHERE task >= ? AND task < ? ORDER BY task"
         with self._telling("read"):
-            return [*dict.fromkeys(task for (task,) in self._db.execute(query, asked) if task)]
+            return [task for (task,) in self._db.execute(query, (start, f"{start}\U0010ffff")) if task]
+
+    def kin_of(self, task: str) -> Iterator[Recorded]:
+        """What tells whose children there are: facts of those that a task enqueued, and of all that follow others.
+
+        No index has them: to look for what our encoder writes takes milliseconds, to decode everything would not.
+        """
+        said = b'"parent":' + encoded_text(task)
+        return self._recorded("WHERE instr(raw, ?) OR instr(raw, CAST('\"after\":' AS BLOB)) ORDER BY number", said)
 
     def value(self, digest: str) -> bytes | None:
         """A whole value; None when it was too large to be kept."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from firexkit.cli.about_run import end_of_traceback, field
 from firexkit.cli.lines import Line, block, line
 from firexkit.cli.phrases import MARKS, elapsed, moment, short, short_id
-from firexkit.cli.tree_lines import Now, note_on, seconds_of, tree_lines
+from firexkit.cli.tree_lines import UNKNOWN, Now, note_on, seconds_of, tree_lines
 from firexkit.cli.values import arguments, results
 from firexkit.journal.model import Failed, Lost, Retried, Revoked
 from firexkit.journal.origins import Finder
@@ -52,7 +52,7 @@ def _indented(one: Line) -> Line:
 
 
 def _head(task: Task, find: Finder, place: str, now: Now) -> Iterator[Line]:
-    mark, style = MARKS[task.state]
+    mark, style = MARKS[task.state] if task.has_ended or now.goes_on else UNKNOWN
     yield field("task", (task.name or "?", "bold"), "  ", (f"{mark} {task.state}", style))
     yield field("id", task.id)
     yield field("times", _times(task, now), wraps=True)

@@ -23,7 +23,7 @@ MARKS: Final[Mapping[State, tuple[str, str]]] = {
 """What stands for a state on a screen, and its colour."""
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _AGO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)i?B?", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kMGT]?)B?", re.IGNORECASE)
 _SHORT_ID: Final = 8
 
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from firexkit.cli.lines import Line, line
 from firexkit.cli.phrases import MARKS, counted, elapsed, short, short_id
 from firexkit.journal.model import Failed, Revoked
-from firexkit.journal.tree import State, Task, Tree
+from firexkit.journal.tree import ENDED, State, Task, Tree
 from firexkit.runtime.page_text import readable
 
 INDENT: Final = "  "
@@ -19,6 +19,10 @@ MOST_SHOWN: Final = 5
 """Of those that became one line, how many that failed, and how many that run, have a line each."""
 WIDEST: Final = 40
 """Columns of names; a longer one shifts what follows it."""
+
+
+UNKNOWN: Final = ("?", "yellow")
+"""What stands for a state that a killed run could not change any more."""
 
 
 class Row(NamedTuple):
@@ -62,7 +66,7 @@ def tree_lines(tree: Tree, now: Now, *, every: bool = False) -> Iterator[Line]:
     rows = [*_Rows(tree, now, every=every).below(tree.roots, 0)]
     widest = min(max((len(row.name) + len(INDENT) * row.depth for row in rows), default=0), WIDEST)
     for row in rows:
-        mark, style = MARKS[row.state]
+        mark, style = MARKS[row.state] if now.goes_on or row.state in ENDED else UNKNOWN
         indent = INDENT * row.depth
         name = (indent + mark + " " + row.name).ljust(widest + 2)[len(indent) + 2 :]
         yield line(indent, (f"{mark} ", style), (name, style if row.state is State.FAILED else ""), *_rest(row))
@@ -105,7 +109,7 @@ class _Rows:
         worst = next(state for state in _WORST_FIRST if state in states)
         longest = f"up to {elapsed(max(took))}" if took else ""
         hidden = _below(self._tree, alike)
-        below = f"{hidden:,} tasks below" if hidden else ""
+        below = f"{hidden:,} {'task' if hidden == 1 else 'tasks'} below" if hidden else ""
         note = ", ".join(filter(None, (counted(states), longest, below)))
         yield Row(depth, worst, f"{len(alike):,} x {short(alike[0].name)}", "", note)
         for state, chosen in ((State.FAILED, self._failed), (State.RUNNING, self._busy)):
@@ -181,7 +185,7 @@ def note_on(tree: Tree, task: Task, now: Now) -> str:
         return f"revoked: {readable(reasons[-1])}" if reasons else "revoked"
     if not now.goes_on:
         return (
-            "not begun" if task.state is State.QUEUED and not task.bodies else f"was {task.state}; its end is unknown"
+            "never began" if task.state is State.QUEUED and not task.bodies else f"was {task.state}; its end is unknown"
         )
     return _waits_for(tree, task) if task.state is State.WAITING else str(task.state)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from firexkit.journal.model import Began, Entry, Failed, Fact, Origin, OriginKind, Queued, Returned, Value, encoded
+from firexkit.journal.model import Began, Entry, Fact, Failed, Origin, OriginKind, Queued, Returned, Value, encoded
 from firexkit.journal.tree import Task, Tree
 
 START = 1_000_000.0

@@ -50,7 +50,8 @@ def test_what_is_no_size(text):
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 bytes"), (999, "999 bytes"), (7_356_416, "7.4 MB"), (2e12, "2.0 TB"), (5e16, "50000.0 TB")]
+    ("number", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (7_356_416, "7.4 MB"), (2e12, "2.0 TB")],
 )
 def test_a_size_as_people_read_it(number, text):
     assert size_of(number) == text

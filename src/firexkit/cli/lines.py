@@ -6,12 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import click
 
 from firexkit import _lazy
 from firexkit.runtime.page_text import readable
+
+MOST_DAMAGE: Final = 5
+"""Places of a damaged journal that are named."""
 
 
 class Span(NamedTuple):
@@ -101,5 +104,8 @@ def _runs_of(lines: Iterable[Line]) -> Iterable[tuple[bool, Any]]:
 
 def tell_damage(damage: Iterable[str]) -> None:
     """Say where errors go what could not be read."""
-    for one in damage:
+    known = [*damage]
+    for one in known[:MOST_DAMAGE]:
         click.echo(f"firex: the journal is damaged: {readable(one)}", err=True)
+    if len(known) > MOST_DAMAGE:
+        click.echo(f"firex: … and {len(known) - MOST_DAMAGE:,} more places", err=True)

@@ -225,7 +225,7 @@ class Journal:
             with closing(self._db.execute(f"SELECT number, raw FROM fact {where}", (asked,))) as rows:
                 for number, raw in rows:
                     try:
-                        yield Recorded(number, decoded(raw))
+                        yield Recorded(number, decoded(raw or b""))  # NULL where a file was cut off
                     except ValueError as error:
                         self._note(f"fact {number}: {error}")
         except sqlite3.DatabaseError as error:

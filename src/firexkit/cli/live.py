@@ -51,17 +51,15 @@ class Live:
         self._news = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._draw_until_over, name="firex-screen", daemon=True)
-        self._streams = (sys.stdout, sys.stderr)
-        self._above: list[Above] = []
+        self._streams = {"stdout": sys.stdout, "stderr": sys.stderr}
         self._before: Any = None
 
     def begins(self, directory: RunDirectory) -> None:
         """Say which run it is, and begin to draw."""
         announce(directory)
-        self._above = [Above(self._terminal, file) for file in self._streams if _is_terminal(file)]
-        sys.stdout = self._above[0]
-        if len(self._above) > 1:
-            sys.stderr = self._above[1]
+        for name, file in self._streams.items():
+            if _is_terminal(file):
+                setattr(sys, name, Above(self._terminal, file))
         self._before = signal.signal(signal.SIGCONT, self._goes_on)
         self._thread.start()
 
@@ -73,7 +71,7 @@ class Live:
 
     def notice(self, text: str) -> None:
         """Say it above the tree, or where errors go if that is another place."""
-        if self._over.is_set() or not _is_terminal(self._streams[1]):
+        if self._over.is_set() or not _is_terminal(self._streams["stderr"]):
             echo(f"firex: {text}", err=True)
         else:
             self._terminal.say(Text(f"firex: {text}", style="yellow"))
@@ -86,9 +84,10 @@ class Live:
         self._news.set()
         if self._thread.ident is not None:
             self._thread.join(LAST_FRAME)
-        for file in self._above:
-            file.close()
-        sys.stdout, sys.stderr = self._streams
+        for name, file in self._streams.items():
+            if isinstance(above := getattr(sys, name), Above):
+                above.close()
+                setattr(sys, name, file)
         if self._before is not None:
             signal.signal(signal.SIGCONT, self._before)
         self._terminal.draw(self._frame(is_over=True) if self._branches.counts else [])

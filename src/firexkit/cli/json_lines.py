@@ -1,4 +1,4 @@
-"""A run for programs: one JSON object a line, as things happen. ``docs/howto/json-lines.md`` documents the fields."""
+"""A run for programs: one JSON object a line, as things happen. ``docs/howto/watching.md`` documents the fields."""
 
 from __future__ import annotations
 

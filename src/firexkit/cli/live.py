@@ -207,6 +207,11 @@ class Above(io.TextIOBase):
         """What it stands for is written in."""
         return self._file.encoding
 
+    @property
+    def buffer(self) -> Any:
+        """For bytes, which are not held back until their line is whole."""
+        return self._file.buffer
+
     def fileno(self) -> int:
         """The descriptor of what it stands for."""
         return self._file.fileno()

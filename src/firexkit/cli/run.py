@@ -72,7 +72,7 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         ctx.exit(0 if options["wants_help"] else 2)
     chosen = [f"--{name.replace('_', '-')}" for name in ("detach", "quiet", "json_lines") if options[name]]
     if len(chosen) > 1:
-        raise Refusal(f"only one of {listed_names(chosen)}")
+        raise Refusal(f"{listed_names(chosen)} do not go together; each says where a run is told of")
     if chain.startswith("-"):
         raise Refusal(f"the tasks to run come first: firex run CHAIN {chain} …; `firex run --help` tells more")
     with refused(SourceError, ValueError, LookupError):

@@ -22,10 +22,11 @@ LOOKS: Final = {
     PENDING: ("○", "dim"),
     MORE: ("…", "dim"),
 }
-WORDS: Final = {RECEIVED: "queued", PENDING: "not sent", RETRIED: "to be tried again"}
+WORDS: Final = {RECEIVED: "queued", PENDING: "not sent", RETRIED: "to be tried again", REVOKED: REVOKED}
 """What a state is called where its own name says less."""
 COUNTED: Final = (RUNNING, BLOCKED, RETRIED, RECEIVED, SUCCEEDED, FAILED, REVOKED, PENDING)
 """The order in which states are counted."""
+HERE: Final = socket.gethostname()
 NARROWEST: Final = 20
 TIME_WIDTH: Final = 7
 GAP: Final = "  "
@@ -62,8 +63,11 @@ def drawn(rows: Sequence[Row], paper: Paper, now: float) -> list[Text]:
     """
     # The last column stays empty: some terminals go to the next line when it is written.
     width = max(paper.width, NARROWEST) - 1
-    wanted = max((_indent(row, width) + 2 + cell_len(row.name) for row in rows if row.state != MORE), default=0)
-    name_width = min(wanted, max(width * 2 // 5, NARROWEST // 2))
+    named = [row for row in rows if row.state != MORE]
+    wanted = max((_indent(row, width) + 2 + cell_len(row.name) for row in named), default=0)
+    told = max((_width_of_rest(row, paper, now) for row in named), default=0)
+    # Names may have what the rest leaves, and two fifths at least.
+    name_width = min(wanted, max(width - TIME_WIDTH - 2 * len(GAP) - told, width * 2 // 5))
     return [_line(row, name_width, width, paper, now) for row in rows]
 
 
@@ -146,35 +150,44 @@ def _time(row: Row, now: float) -> str:
     return passing(now - row.since)
 
 
-def _details(row: Row, room: int, paper: Paper, now: float) -> Iterator[Text]:
-    if row.counts and sum(row.counts.values()) > 1:
-        yield from _how_many(row, room, paper, now)
-        return
-    words = [_ERROR.sub(r"\1: \3", row.note) or WORDS.get(row.state, "" if row.state != REVOKED else REVOKED)]
+def _width_of_rest(row: Row, paper: Paper, now: float) -> int:
+    """Columns that all there is to say of a row takes, with a bar that can be read."""
+    bar = 0 if row.tasks < 2 or row.until is not None else len(GAP) + LONGEST_BAR // 2
+    return cell_len(_told(row, paper, now)) + bar
+
+
+def _told(row: Row, paper: Paper, now: float) -> str:
+    """What there is to say of a row, but for bars."""
+    return _letters(", ".join(_words(row)) if row.tasks < 2 else GAP.join(_numbers(row, paper, now)), paper)
+
+
+def _words(row: Row) -> Iterator[str]:
+    if word := _ERROR.sub(r"\1: \3", row.note) or WORDS.get(row.state):
+        yield word
     if row.retries and row.state not in (SUCCEEDED, REVOKED):
-        words.append(f"attempt {row.retries + 1}")
-    words += _elsewhere(row)
-    style = "red" if row.state == FAILED else "dim"
-    yield Text(_letters(", ".join(word for word in words if word), paper), style=style)
-
-
-def _elsewhere(row: Row) -> Iterator[str]:
+        yield f"attempt {row.retries + 1}"
     host = row.worker.partition("@")[2]
-    if host and host != socket.gethostname() and row.state not in (SUCCEEDED, RECEIVED):
+    if host and host != HERE and row.state not in (SUCCEEDED, RECEIVED):
         yield f"on {host}"
 
 
-def _how_many(row: Row, room: int, paper: Paper, now: float) -> Iterator[Text]:
-    """``38 of 40``, a bar, and how many are not yet done or did not go well."""
-    numbers = f"{row.ended:,} of {row.tasks:,}"
+def _numbers(row: Row, paper: Paper, now: float) -> tuple[str, str]:
+    """``38 of 40``, and how many are not yet done or did not go well."""
     rest = _counted(row.counts, [state for state in COUNTED if state != SUCCEEDED])
     if row.longest is not None and paper.width >= WIDE:
         rest += f" (longest {passing(now - row.longest)})"
-    bar = min(LONGEST_BAR if paper.width >= WIDE else LONGEST_BAR // 2, room - len(numbers) - len(rest) - 2 * len(GAP))
-    yield Text(numbers)
-    if bar >= SHORTEST_BAR and row.until is None:
-        yield Text(GAP)
-        yield from _bar(row, bar, paper)
+    return f"{row.ended:,} of {row.tasks:,}", rest
+
+
+def _details(row: Row, room: int, paper: Paper, now: float) -> Iterator[Text]:
+    told = _told(row, paper, now)
+    bar = min(LONGEST_BAR if paper.width >= WIDE else LONGEST_BAR // 2, room - len(told) - len(GAP))
+    if row.tasks < 2 or row.until is not None or bar < SHORTEST_BAR:
+        yield Text(told, style="red" if row.state == FAILED else "dim")
+        return
+    numbers, rest = _numbers(row, paper, now)
+    yield Text(f"{numbers}{GAP}")
+    yield from _bar(row, bar, paper)
     yield Text(f"{GAP}{rest}", style="dim")
 
 

@@ -146,6 +146,8 @@ class Shipping:
     def __init__(self, app: FireX) -> None:
         self._app = app
         self._followed: dict[str, _Followed] = {}
+        self._changing = threading.Lock()
+        self._complaint = ""
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._ship_on, name="firexkit-logs", daemon=True)
 
@@ -166,9 +168,10 @@ class Shipping:
     def _follow(self, received: Received) -> None:
         if received.log is None or not is_run_id(received.run_id):
             return
-        known = self._followed.get(received.id)  # a retry goes on in the same file
-        shipment = known.shipment if known else Shipment(Path(received.log))
-        self._followed[received.id] = _Followed(received, replace(shipment, is_whole=False))
+        with self._changing:
+            known = self._followed.get(received.id)  # a retry goes on in the same file
+            shipment = known.shipment if known else Shipment(Path(received.log))
+            self._followed[received.id] = _Followed(received, replace(shipment, is_whole=False))
 
     def _ship_on(self) -> None:
         while not self._is_over.wait(EVERY):
@@ -177,25 +180,34 @@ class Shipping:
 
     def _ship(self, *, all_over: bool = False) -> bool:
         """Send what is there now; whether there is more than was sent."""
-        try:
-            return self._shipped(all_over=all_over)
-        except Exception as error:
-            # The worker works on, whatever becomes of its logs, and looks again.
-            logger.log(logging.DEBUG if is_transient(error) else logging.ERROR, "Logs are not sent: %s", error)
-            return False
-
-    def _shipped(self, *, all_over: bool) -> bool:
         by_run: dict[str, list[_Followed]] = defaultdict(list)
-        for followed in [*self._followed.values()]:
+        for followed in self._followed.copy().values():
             if not followed.ended and (all_over or followed.received.is_over):
                 followed.ended = time.time()
             by_run[followed.received.run_id].append(followed)
-        wanted = logs.wanted_by(self._app.backend.client, by_run)
-        is_more = [self._ship_run(run_id, by_run[run_id], *asked) for run_id, asked in wanted.items()]
-        self._forget(wanted)
-        return any(is_more)
+        with self._enduring():
+            wanted = logs.wanted_by(self._app.backend.client, by_run)
+            is_more = [self._ship_run(run_id, by_run[run_id], *asked) for run_id, asked in wanted.items()]
+            self._forget(wanted)
+            return any(is_more)
+        return False
+
+    @contextmanager
+    def _enduring(self) -> Iterator[None]:
+        """The worker works on, whatever becomes of its logs, and looks again."""
+        try:
+            yield
+        except Exception as error:
+            if str(error) != self._complaint:
+                logger.log(logging.DEBUG if is_transient(error) else logging.ERROR, "Logs are not sent: %s", error)
+            self._complaint = str(error)
 
     def _ship_run(self, run_id: str, tasks: Sequence[_Followed], wanted: Wanted, room: int) -> bool:
+        with self._enduring():  # each for itself: a directory of one run may be full
+            return self._shipped_run(run_id, tasks, wanted, room)
+        return False
+
+    def _shipped_run(self, run_id: str, tasks: Sequence[_Followed], wanted: Wanted, room: int) -> bool:
         is_seen = logs.is_seen(wanted)
         left = most = min(room, AT_ONCE) * MOST_BYTES
         chunks: list[Chunk] = []
@@ -225,17 +237,17 @@ class Shipping:
 
     def _forget(self, wanted: Mapping[str, Any]) -> None:
         """Tasks whose logs are whole, or that have ended and nobody wants them."""
-        for task_id, task in [*self._followed.items()]:
-            is_wanted = task.received.run_id in wanted and not task.shipment.is_whole
-            if task.shipment.is_whole or (task.ended and not is_wanted):
+        for task_id, task in self._followed.copy().items():
+            if task.shipment.is_whole or (task.ended and task.received.run_id not in wanted):
                 self._drop(task_id, task)
-        ended = [(task_id, task) for task_id, task in [*self._followed.items()] if task.ended]
+        ended = [(task_id, task) for task_id, task in self._followed.copy().items() if task.ended]
         for task_id, task in ended[: max(0, len(ended) - MOST_WAITING)]:
             self._drop(task_id, task)
 
     def _drop(self, task_id: str, task: _Followed) -> None:
-        if self._followed.get(task_id) is task:  # it may have come again meanwhile
-            del self._followed[task_id]
+        with self._changing:
+            if self._followed.get(task_id) is task:  # it may have come again meanwhile
+                del self._followed[task_id]
 
 
 @contextmanager

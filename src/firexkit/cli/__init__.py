@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "wait": "Wait for a run to end, and end as it did.",
     "stop": "Stop a run or a task: tasks are revoked and clean up.",
     "prune": "Remove old runs.",
+    "record": "Record the runs of a broker, whoever submits them.",
     "worker": "Work for runs on a broker, from this machine.",
     "completion": "Print what a shell needs to complete commands.",
     "version": "Tell which versions are installed.",

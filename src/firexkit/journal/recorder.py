@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from firexkit import _wire
 from firexkit.journal import places, stream
 from firexkit.journal.claim import Claim
-from firexkit.journal.model import Shown, decoded, encoded
+from firexkit.journal.model import AnyFact, Shown, Unknown, decoded, encoded
 from firexkit.journal.store import Journal, JournalError
 
 logger: Final = logging.getLogger(__name__)
@@ -32,6 +32,8 @@ PATIENCE_MS: Final = 200
 """Milliseconds to wait for an entry before it is asked whether it is time to end."""
 _LATE_FACTS: Final = 3600
 """Seconds after the end of recording for which what tasks still tell is kept."""
+_SHOWN: Final = b"shown"
+"""In every fact that has HTML."""
 TROUBLE: Final = 1.0
 """Seconds until the next try when nothing can be recorded."""
 
@@ -43,15 +45,19 @@ class Recorder:
         run_id: the run.
         client: a redis-py client that does not decode.
         live: where the journal is written; see `places`.
+        hear: gets the facts that were recorded, portion by portion; some of them twice after a restart.
 
     Raises:
         JournalError: the file can't be written, or somebody else records the run.
         redis.exceptions.RedisError: the broker does not answer.
     """
 
-    def __init__(self, run_id: str, client: Any, live: Path) -> None:
+    def __init__(
+        self, run_id: str, client: Any, live: Path, hear: Callable[[Iterable[AnyFact | Unknown]], None] | None = None
+    ) -> None:
         self._run_id = run_id
         self._client = client
+        self._hear = hear
         self._claim = Claim(client, run_id, live)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
@@ -98,10 +104,17 @@ class Recorder:
         read = stream.read(self._client, self._run_id, self._last, most=MOST_AT_A_TIME, patience_ms=patience_ms)
         if read.last == self._last:
             return 0
-        self._journal.append(map(_cleaned, read.facts), read.values)
+        facts = [*map(_cleaned, read.facts)]
+        self._journal.append(facts, read.values)
+        if self._hear is not None:
+            self._hear(_decoded(raw for _, raw in facts))
         self._last = read.last
         self._client.xtrim(stream.key_of(self._run_id), minid=_after(read.last))
         return len(read.facts)
+
+    def facts(self) -> Iterator[AnyFact | Unknown]:
+        """All that was recorded until now."""
+        return (fact for _, fact in self._journal.facts())
 
     def close(self, directory: Path | None) -> None:
         """Make the journal whole; nothing more is recorded.
@@ -138,9 +151,17 @@ def _after(entry: str) -> str:
     return f"{at}-{int(number) + 1}"
 
 
+def _decoded(facts: Iterable[bytes]) -> Iterator[AnyFact | Unknown]:
+    for raw in facts:
+        with suppress(ValueError):  # whoever reads the journal is told
+            yield decoded(raw)
+
+
 def _cleaned(recorded: tuple[str, bytes]) -> tuple[str, bytes]:
     """A fact whose HTML can do no harm to who looks at it."""
     place, raw = recorded
+    if _SHOWN not in raw:
+        return recorded
     try:
         fact = decoded(raw)
     except ValueError:

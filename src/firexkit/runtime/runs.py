@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +14,7 @@ import platformdirs
 
 from firexkit import _wire
 from firexkit.runtime.directory import LATEST, RunDirectory, RunDirectoryError
-from firexkit.uid import is_run_id
+from firexkit.uid import TIME, is_run_id
 
 CLOSE: Final = 0.75
 """How much of a name has to be right for another one to be offered."""
@@ -31,12 +32,20 @@ def default_runs_directory() -> Path:
 def runs_in(runs: Path) -> Iterator[RunDirectory]:
     """The runs kept in a directory, the latest first."""
     if runs.is_dir():
-        found = (path for path in runs.iterdir() if is_run_id(path.name) and not path.is_symlink())
+        found = (path for path in runs.iterdir() if _is_run(path) and not path.is_symlink())
         yield from map(RunDirectory, sorted(found, key=_submitted, reverse=True))
 
 
+def _is_run(path: Path) -> bool:
+    # A root task that was not sent by `firex run` has an id of another form.
+    return is_run_id(path.name) or (not path.name.startswith(".") and (path / "run.json").is_file())
+
+
 def _submitted(path: Path) -> tuple[str, float]:
-    return path.name.rsplit("-", 3)[1] + path.name.rsplit("-", 3)[2], path.stat().st_mtime
+    touched = path.stat().st_mtime
+    if not is_run_id(path.name):
+        return time.strftime(TIME.replace("-", ""), time.gmtime(touched)), touched
+    return path.name.rsplit("-", 3)[1] + path.name.rsplit("-", 3)[2], touched
 
 
 def find_run(runs: Path, name: str) -> RunDirectory:

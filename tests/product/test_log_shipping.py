@@ -52,11 +52,11 @@ def run(home: Home, broker: Server) -> Iterator[Run]:
 
 
 @pytest.fixture
-def send(broker: Server, run: Run) -> Callable[[str], None]:
+def send(broker: Server, run: Run) -> Callable[..., None]:
     app = Celery("client", broker=broker.url, backend=broker.url, set_as_current=False)
 
-    def send(task: str) -> None:
-        app.send_task(task, task_id=run.id)
+    def send(task: str, **arguments: Any) -> None:
+        app.send_task(task, task_id=run.id, kwargs=arguments)
 
     return send
 
@@ -64,7 +64,7 @@ def send(broker: Server, run: Run) -> Callable[[str], None]:
 @pytest.fixture
 def worker(home: Home, broker: Server) -> Iterator[Any]:
     (home.path / "password").write_text(password_in(broker.url))
-    words = ("--broker", bare(broker.url), "--password-file", "password", "--concurrency", "1")
+    words = ("--broker", bare(broker.url), "--password-file", "password", "--concurrency", "2")
     worker = home.start("worker", *words, "-t", "work.py", "--name", "second", "--logs-dir", "elsewhere")
     told = [worker.stdout.readline() for _ in range(3)]
     assert told[-1] == "ready\n", (told, worker.communicate())
@@ -95,6 +95,18 @@ def test_a_log_comes_while_its_task_runs_and_is_whole_in_the_end(home, run, send
     assert b"COMPLETED" in log.read_bytes()
     assert min(lasting) > 0
     assert run.receiver.problems == {}
+
+
+def test_all_logs_of_many_tasks_come(home, run, send, worker):
+    run.look_like_another_machine()
+    send("work.parent", children=150)
+    log = log_of(home, "parent")
+    left = run.wait_until_whole(log)
+    told = {path.name: path.read_bytes() for path in log.parent.glob("*.html")}
+    left += run.receiver.receive_rest({f"{log.parent.name}/{name}": 1.0 for name in told}, 30)
+
+    assert (len(told), left) == (151, [])
+    assert {path.name: path.read_bytes() for path in run.logs.glob("second@*/*.html")} == told
 
 
 def test_a_worker_that_sees_the_directory_writes_into_it(home, run, send, worker):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+from celery import Celery, signals
 
 from firexkit import _wire
 from firexkit.journal import logs
 from firexkit.journal.logs import MOST_BYTES, MOST_ENTRIES, Chunk, Receiver
+from firexkit.runtime.shipping import shipped_logs
 from firexkit.uid import new_run_id
 
 PLACE = "second@host/work.child_1.html"
@@ -114,3 +116,35 @@ def test_nobody_is_asked_any_more_when_a_run_is_over(client, run_id, tmp_path):
     assert (was_seen, logs.is_seen(wanted)) == (True, False)
     assert logs.wanted_by(client, [run_id]) == {}
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_worker_that_ends_sends_what_is_left(client, server, run_id, tmp_path):
+    """In less time than it takes to look for the first time."""
+
+    class Request:
+        """What Celery tells of a task that was received."""
+
+        id, root_id, time_start, task = "t", run_id, None, Task
+
+    (tmp_path / "run").mkdir()
+    logs.want(client, run_id, tmp_path / "run")
+    (tmp_path / "run" / ".seen-by").write_text("another machine's")
+    log = tmp_path / "far" / "second@host" / "work.child_t.html"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"a log")
+    Task.log, request = str(log), Request()
+    with shipped_logs(Celery("worker", broker=server.url, backend=server.url, set_as_current=False)):
+        signals.task_received.send(sender=None, request=request)
+    receiver = Receiver(client, run_id, tmp_path / "run")
+    receiver.receive()
+
+    assert (tmp_path / "run" / "second@host" / log.name).read_bytes() == b"a log"
+    assert list(receiver.ended) == [f"second@host/{log.name}"]
+
+
+class Task:
+    log = ""
+
+    @classmethod
+    def get_task_logfile_from_request(cls, request):
+        return cls.log

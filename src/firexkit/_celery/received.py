@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import signals
@@ -37,10 +38,15 @@ class Received:
         return request is None or (request.time_start is not None and request.id not in state.requests)
 
 
-def hear_received(listener: Callable[[Received], None]) -> None:
-    """Tell a listener, in the worker's main process, of every task that comes from now on; at once, so be quick."""
+@contextmanager
+def heard(listener: Callable[[Received], None]) -> Iterator[None]:
+    """Tell a listener of every task that comes during a block; in the worker's main process, at once, so be quick."""
 
     def hear(request: Any, **_: Any) -> None:
         listener(Received(request))
 
     signals.task_received.connect(hear, weak=False)
+    try:
+        yield
+    finally:
+        signals.task_received.disconnect(hear)

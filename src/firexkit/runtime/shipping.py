@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 
 from firexkit._celery.outbox import is_redis
 from firexkit._celery.patience import is_transient
-from firexkit._celery.received import Received, hear_received
+from firexkit._celery.received import Received, heard
 from firexkit.app import FireX
 from firexkit.journal import logs
 from firexkit.journal.logs import MOST_BYTES, MOST_OF_A_LOG, Chunk, Wanted
@@ -151,15 +151,19 @@ class Shipping:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._ship_on, name="firexkit-logs", daemon=True)
 
-    def start(self) -> None:
-        """Begin, before the first task comes."""
-        hear_received(self._follow)
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """Look at the logs of all tasks that come during a block; none runs any more when it ends."""
         self._thread.start()
+        try:
+            with heard(self._follow):
+                yield
+        finally:
+            self._is_over.set()
+            self._thread.join()
+            self._ship_rest()
 
-    def finish(self) -> None:
-        """Bring what is left, once no task runs any more."""
-        self._is_over.set()
-        self._thread.join()
+    def _ship_rest(self) -> None:
         deadline = time.monotonic() + LAST_PATIENCE
         while self._followed and time.monotonic() < deadline:
             if not self._ship(all_over=True):
@@ -256,9 +260,5 @@ def shipped_logs(app: FireX) -> Iterator[None]:
     if not is_redis(app.backend):
         yield
         return
-    shipping = Shipping(app)
-    shipping.start()
-    try:
+    with Shipping(app).going_on():
         yield
-    finally:
-        shipping.finish()

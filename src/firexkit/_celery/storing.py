@@ -9,7 +9,7 @@ of whoever sent the task, if it named one in the message.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, wraps
 from typing import Any, Final
 
@@ -46,9 +46,41 @@ return 1
 _NEVER_REPLACED: Final = {RETRY: (SUCCESS, FAILURE, REVOKED)}
 LOST: Final = -1
 """Answer of the script: the body does not hold the task any more."""
+LOST_BODY: Final = "LOST"
+"""Told to listeners as if it were a state: a body was lost, and its task is sent again."""
 _STORED: Final = "firexkit_stored"
 """Attribute of a request."""
 _OUR_STATES: Final = frozenset({STARTED, SUCCESS, FAILURE, RETRY, REVOKED})
+
+
+Listener = Callable[..., Iterable[Command]]
+"""Called as ``listener(backend, task_id, state, result, traceback, request)``; what it returns leaves with a state."""
+_listeners: Final[list[Listener]] = []
+
+
+def listen(listener: Listener) -> None:
+    """Tell every state but STARTED that is about to be stored to this listener as well, from now on."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def tell_lost(backend: Any, task_id: str, cause: str, request: Any) -> None:
+    """Tell listeners that a body was lost, and that its task is sent again.
+
+    Args:
+        backend: its result backend.
+        task_id: the task.
+        cause: why.
+        request: what is left of it.
+    """
+    if commands := [*_told(backend, task_id, LOST_BODY, cause, None, request)]:
+        outbox.tell(backend, commands)
+
+
+def _told(backend: Any, task_id: str, state: str, result: Any, traceback: Any, request: Any) -> Iterator[Command]:
+    if state != STARTED:
+        for listener in _listeners:
+            yield from listener(backend, task_id, state, result, traceback, request)
 
 
 @cache
@@ -78,7 +110,10 @@ def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
     def store_in_one_go(
         self: Any, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
     ) -> Any:
+        told = [*_told(self, task_id, state, result, traceback, request)]
         if self.serializer != JSON or state not in _OUR_STATES or not _is_ours(self.app, request, state):
+            if told:
+                outbox.tell(self, told)
             return store(self, task_id, result, state, traceback=traceback, request=request, **kwargs)
         if state == STARTED and getattr(request, ATTEMPT, None) == 0:
             return result  # it does not begin
@@ -87,7 +122,7 @@ def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
         if state in (SUCCESS, FAILURE):
             setattr(request, _STORED, True)
         is_unsure = _is_unsure(self.app, request)
-        commands = [*_commands(self, task_id, value, state, request, is_unsure=is_unsure)]
+        commands = [*_commands(self, task_id, value, state, request, is_unsure=is_unsure), *told]
         _write(self, task_id, state, commands, is_unsure=is_unsure)
         return result
 

@@ -108,7 +108,7 @@ class Queued(Fact, tag="queued", frozen=True, kw_only=True):
 
     Attributes:
         name: its full name.
-        parent: the task that enqueued it; empty for the first of a run.
+        parent: the task that enqueued it; empty for the first of a run, and for what follows in a chain.
         after: the member before it in its chain.
         queue: where to.
     """
@@ -125,6 +125,7 @@ class Began(Fact, tag="began", frozen=True, kw_only=True):
     Attributes:
         name: the name of the task that really runs, a plugin's say.
         parent: as in :class:`Queued`: a plain worker's task was perhaps queued by nobody we know.
+        after: the same.
         worker: the full name of its worker.
         arguments: what it takes.
         log: its log file, on the worker's machine.
@@ -134,6 +135,7 @@ class Began(Fact, tag="began", frozen=True, kw_only=True):
 
     name: str
     parent: str = ""
+    after: str = ""
     worker: str = ""
     arguments: tuple[Entry, ...] = ()
     log: str = ""
@@ -222,6 +224,11 @@ _any: Final = msgspec.json.Decoder(dict[str, Any])
 def encoded(fact: Fact) -> bytes:
     """A fact as it is written."""
     return _encoder.encode(fact)
+
+
+def encoded_text(text: str) -> bytes:
+    """A text as it stands in facts."""
+    return _encoder.encode(text)
 
 
 def decoded(raw: bytes) -> AnyFact | Unknown:

@@ -36,6 +36,11 @@ def note_live(internal: Path, live: Path) -> None:
     (internal / NOTE).write_text(f"{live}\n", encoding="utf-8")
 
 
+def forget_live(internal: Path) -> None:
+    """The journal is whole now."""
+    (internal / NOTE).unlink(missing_ok=True)
+
+
 def journal_of(run: Path, internal: Path) -> Path | None:
     """The journal of a run: the whole one, else the one that is being written; None when there is none here.
 

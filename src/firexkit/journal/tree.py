@@ -164,14 +164,17 @@ class Task:
             return State.SUCCEEDED
         if any(isinstance(fact, Revoked) for fact in self._facts):
             return State.REVOKED
-        if ends and isinstance(ends[-1], Failed):
+        last = ends[-1] if ends else None
+        if isinstance(last, Failed) or (last is None and self._failed_without_a_word):
             return State.FAILED
-        if not ends:
-            # What follows a failed member of a chain fails without a body.
-            return State.FAILED if self.failure is not None else State.QUEUED
-        if isinstance(ends[-1], (Retried, Lost)):
+        if not ends or isinstance(last, (Retried, Lost)):
             return State.QUEUED
         return State.WAITING if self.bodies[-1].is_waiting else State.RUNNING
+
+    @property
+    def _failed_without_a_word(self) -> bool:
+        """Whether others have said that it failed: it follows a failed member of a chain, or its process was lost."""
+        return self.failure is not None and self.failure.attempt == 0
 
     @property
     def has_ended(self) -> bool:
@@ -188,9 +191,17 @@ class Task:
 
     @cached_property
     def parent(self) -> str:
-        """The task that enqueued it; empty for the first of a run, and when nobody told."""
-        known = [fact.parent for fact in self.facts if isinstance(fact, (Queued, Began)) and fact.parent]
-        return known[0] if known and known[0] != self.id else ""
+        """The task that enqueued it; empty for the first of a chain, what follows there, and when nobody told."""
+        return next(self._told_of("parent"), "")
+
+    @cached_property
+    def after(self) -> str:
+        """The member before it in its chain."""
+        return next(self._told_of("after"), "")
+
+    def _told_of(self, name: str) -> Iterator[str]:
+        told = (getattr(fact, name) for fact in self.facts if isinstance(fact, (Queued, Began)))
+        return (task_id for task_id in told if task_id and task_id != self.id)
 
     @cached_property
     def failure(self) -> Failed | None:
@@ -284,6 +295,14 @@ class Tree:
         """What a task enqueued, in the order in which it was sent."""
         return self._children.get(task.id, ())
 
+    def parent_of(self, task: Task) -> str:
+        """The id of the task that enqueued another, or the chain that it is in; empty when none is known here."""
+        seen = {task.id}
+        while not task.parent and (before := self._tasks.get(task.after)) is not None and before.id not in seen:
+            seen.add(before.id)
+            task = before
+        return task.parent if task.parent in self._tasks else ""
+
     def root_cause(self, task: Task) -> Task:
         """The task that failed by itself when another failed because of it."""
         seen = {task.id}
@@ -299,7 +318,7 @@ class Tree:
     def _children(self) -> dict[str, tuple[Task, ...]]:
         found: dict[str, list[Task]] = {"": []}
         for task in self._tasks.values():
-            found.setdefault(task.parent if task.parent in self._tasks else "", []).append(task)
+            found.setdefault(self.parent_of(task), []).append(task)
         return {parent: tuple(sorted(tasks, key=_place)) for parent, tasks in found.items()}
 
     def _below(self, task: Task) -> Iterator[Task]:

@@ -12,6 +12,7 @@ from billiard.exceptions import WorkerLostError
 
 from firexkit import _wire
 from firexkit._celery.leases import process_of
+from firexkit._celery.storing import tell_lost
 from firexkit._celery.unacked import HeldMessage
 from firexkit._crash_points import crash_point
 from firexkit._records import Loss, Message, RedisHolding, holding_of, records_of
@@ -124,7 +125,7 @@ def mend(app: Any, holding: RedisHolding, task_id: str, loss: Loss, *, cause: st
     if message is None:
         return False
     if not message.revoked and may_run_again(loss, message):
-        return _send_again(holding, task_id, loss, message, counts=loss is Loss.BODY, is_sure=is_sure)
+        return _send_again(app, holding, task_id, loss, message, cause, counts=loss is Loss.BODY, is_sure=is_sure)
     if holding.give_up(task_id, message.tag, is_sure=is_sure):
         _store_end(app, task_id, loss, message, cause or _CAUSES[loss])
     return False
@@ -177,7 +178,7 @@ def revive(app: Any, task_id: str, cause: str) -> int:
     loss = Loss.BODY if message.has_begun else Loss.RESERVED
     # Its process may have died of it before its body began, too.
     if message.losses + 1 < MOST_BODIES and may_run_again(loss, message):
-        if _send_again(holding, task_id, loss, message, counts=True, is_sure=True):
+        if _send_again(app, holding, task_id, loss, message, cause, counts=True, is_sure=True):
             logger.warning("%s lost its process: %s", task_id, cause)
         return 0
     return message.losses + 1
@@ -193,13 +194,23 @@ def may_run_again(loss: Loss, message: Message) -> bool:
 
 
 def _send_again(
-    holding: RedisHolding, task_id: str, loss: Loss, message: Message, *, counts: bool, is_sure: bool
+    app: Any,
+    holding: RedisHolding,
+    task_id: str,
+    loss: Loss,
+    message: Message,
+    cause: str,
+    *,
+    counts: bool,
+    is_sure: bool,
 ) -> bool:
     crash_point("judge: before it is sent again")
     sent = holding.send_again(task_id, message, message.again(), counts=counts, is_sure=is_sure)
     crash_point("judge: after it was sent again")
     if sent:
         logger.warning("%s is sent again: %s", task_id, _CAUSES[loss])
+        if loss is Loss.BODY:
+            tell_lost(app.backend, task_id, cause or _CAUSES[loss], _request_of(message))
     return sent
 
 

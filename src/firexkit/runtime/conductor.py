@@ -23,6 +23,7 @@ from firexkit._wire import RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.app import FireX
 from firexkit.broker_address import bare, password_in
 from firexkit.chain import InjectArgs
+from firexkit.journal import writer
 from firexkit.report import ReportError, RunReports
 from firexkit.result import (
     ChainException,
@@ -34,7 +35,7 @@ from firexkit.result import (
     wait_on_async_results,
 )
 from firexkit.revoke import revoke_tasks
-from firexkit.runtime import broker, outcome
+from firexkit.runtime import broker, outcome, recording
 from firexkit.runtime.alive import hold
 from firexkit.runtime.directory import RunDirectory, RunDirectoryError, link_latest, note_logs_elsewhere, write_private
 from firexkit.runtime.interrupts import Interrupts, RunStopped
@@ -100,6 +101,8 @@ class Conductor:
             RunDirectoryError: the run's directory can't be used; nothing was started.
         """
         adopt_orphans()
+        if recording.is_wanted(self._app):
+            writer.install()  # for this process, and those that it forks
         with self._interrupts.handled():
             self._begin_record()
             with self._logged(), _results_cut_off_in_the_end():

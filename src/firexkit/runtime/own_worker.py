@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firexkit.app import FireX
-from firexkit.runtime import abandoned, broker
+from firexkit.runtime import abandoned, broker, recording
 from firexkit.runtime.directory import RunDirectory
+from firexkit.runtime.recording import Recording
 from firexkit.runtime.submission import Submission
 from firexkit.runtime.supervisor import Household
 from firexkit.runtime.worker import MAIN_WORKER, WorkerSettings, full_name, serve, worker_log_in
@@ -41,7 +42,8 @@ class OwnWorker:
         """
         work = self.work if self.submission.own_worker else None
         title = f"firex {self.directory.run_id}"
-        return Household(work, self.submission.broker, title, self.directory.supervisor_log, when_orphaned)
+        record = Recording(self.app, self.directory).work if recording.is_wanted(self.app) else None
+        return Household(work, record, self.submission.broker, title, self.directory.supervisor_log, when_orphaned)
 
     def work(self, address: str, again: bool, when_ready: Callable[[], None]) -> int:
         """Work for the run until told to end, in a process of its own; the exit code.

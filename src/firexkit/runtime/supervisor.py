@@ -53,7 +53,9 @@ PATIENCE: Final = 2 * (GRACE + HOOKS_PATIENCE)
 OWN_END_PATIENCE: Final = 2.0
 """Seconds that processes get to notice that the supervisor is gone."""
 RESTARTS: Final = 5
-"""Deaths of a worker's main process that a run gets over."""
+"""Deaths of a worker's main process that a run gets over, and of the recorder until it is left dead."""
+RECORDER_PATIENCE: Final = 20.0
+"""Seconds that the recorder has for what is left, and to copy the journal."""
 LOG_LINES: Final = 20
 
 # What the supervisor says: [one of these, details].
@@ -66,6 +68,8 @@ END: Final = b"end\n"
 
 Work = Callable[[str, bool, Callable[[], None]], int]
 """A worker's life: gets the broker's address, whether it follows one that died, and what to call when it is ready."""
+Record = Callable[[str, socket.socket], int]
+"""A recorder's life: gets the broker's address, and a socket whose other end is closed when it is time to end."""
 
 
 class SupervisorGoneError(RuntimeError):
@@ -78,6 +82,7 @@ class Household:
 
     Attributes:
         work: what the worker does; None when the workers are the cluster's.
+        record: what the recorder does; None when nothing is to be recorded.
         broker: the broker's address; None for a private server.
         title: how the processes are called in ``ps``.
         log: where the supervisor and the worker print.
@@ -85,6 +90,7 @@ class Household:
     """
 
     work: Work | None
+    record: Record | None
     broker: str | None
     title: str
     log: Path
@@ -96,6 +102,12 @@ class _WorkerMain:
     pid: int
     link: socket.socket
     is_ready: bool = False
+
+
+@dataclass
+class _Recorder:
+    pid: int
+    link: socket.socket
 
 
 class _EndOfRunError(Exception):
@@ -116,7 +128,8 @@ class Supervisor:
         self._broker = household.broker
         self._server: Server | None = None
         self._main: _WorkerMain | None = None
-        self._deaths = 0
+        self._recorder: _Recorder | None = None
+        self._deaths = self._recorder_deaths = 0
         self._orderly = self._orphaned = False
         self._selector = selectors.DefaultSelector()
 
@@ -148,6 +161,7 @@ class Supervisor:
             self._broker = self._server.url
         self._tell(BROKER, self._broker)
         self._start_worker(again=False)
+        self._start_recorder()
 
     def _step(self) -> None:
         for key, _ in self._selector.select():
@@ -157,7 +171,14 @@ class Supervisor:
             self._tell(LOST, "the private Valkey ended; it was started again on its data")
         if self._main is not None and (code := ended(self._main.pid)) is not None:
             self._worker_died(self._main, code)
-        reap(besides={*(self._server.pids if self._server else ()), self._main.pid if self._main else None})
+        if self._recorder is not None and (code := ended(self._recorder.pid)) is not None:
+            self._recorder_died(self._recorder, code)
+        reap(besides=self._own_children())
+
+    def _own_children(self) -> set[int | None]:
+        """Those whose ends somebody here waits for."""
+        ours = [one.pid for one in (self._main, self._recorder) if one is not None]
+        return {*(self._server.pids if self._server else ()), *ours}
 
     # ── the worker ────────────────────────────────────────────────────────────────────────
 
@@ -212,6 +233,42 @@ class Supervisor:
     def _log_tail(self) -> str:
         return "\n".join(self._household.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
 
+    # ── the recorder ──────────────────────────────────────────────────────────────────────
+
+    def _start_recorder(self) -> None:
+        record, broker = self._household.record, self._broker
+        if record is None or broker is None:
+            return
+        ours, its = socket.socketpair()
+
+        def live() -> int:
+            ours.close()
+            self._selector.close()
+            self._conductor.close()
+            if self._main is not None:
+                self._main.link.close()
+            return record(broker, its)
+
+        self._recorder = _Recorder(forked(live, f"{self._household.title} recorder"), ours)
+        its.close()
+
+    def _recorder_died(self, recorder: _Recorder, code: int) -> None:
+        self._recorder = None
+        recorder.link.close()
+        self._recorder_deaths += 1
+        logger.error("the recorder %d %s", recorder.pid, told(code))
+        if code < 0 and self._recorder_deaths <= RESTARTS:
+            self._start_recorder()
+        else:
+            self._tell(LOST, f"the recorder {told(code)}; the run goes on without (see {self._household.log})")
+
+    def _end_recorder(self) -> None:
+        """Let it record what is left, as long as the server is there."""
+        if self._recorder is not None:
+            self._recorder.link.close()
+            wait_for_end(self._recorder.pid, RECORDER_PATIENCE)
+            kill_all(descendants(besides=self._server.pids if self._server else ()))
+
     # ── the conductor ─────────────────────────────────────────────────────────────────────
 
     def _hear_conductor(self) -> None:
@@ -226,7 +283,9 @@ class Supervisor:
     def _end_everything(self) -> None:
         if self._main is not None:
             self._end_worker(self._main.pid)
-        kill_all(descendants(besides=self._server.pids if self._server else ()))
+        self._main = None
+        kill_all(descendants(besides=self._own_children()))
+        self._end_recorder()
         if self._server is not None:
             self._server.stop()
         if self._orphaned:

@@ -23,7 +23,8 @@ from celery.platforms import EX_FAILURE
 from firexkit._celery import prompt_signals
 from firexkit._file_names import safe_name
 from firexkit.app import FireX
-from firexkit.runtime import broker
+from firexkit.journal import writer
+from firexkit.runtime import broker, recording
 from firexkit.runtime.alive import is_alive, wait_until_over
 from firexkit.runtime.directory import PRIVATE_DIRECTORY, RunDirectory
 from firexkit.runtime.pages import begin_worker_log, write_pages
@@ -87,6 +88,8 @@ def serve(app: FireX, settings: WorkerSettings, when_ready: Callable[[], None]) 
     for loggers_set_up in (signals.after_setup_logger, signals.after_setup_task_logger):
         loggers_set_up.connect(write_pages, weak=False)
     prompt_signals.install()
+    if recording.is_wanted(app):
+        writer.install()
     signals.worker_ready.connect(lambda **_: when_ready(), weak=False)
     ended_by: list[str] = []
     signals.worker_shutting_down.connect(lambda sig, **_: ended_by.append(sig), weak=False)

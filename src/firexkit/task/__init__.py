@@ -3,7 +3,7 @@
 This is the face of the package; each name lives in the module it is imported from.
 """
 
-from firexkit._celery import chains, delivery, enduring, messages, outbox, owed, storing
+from firexkit._celery import chains, channels, delivery, enduring, messages, owed, storing
 from firexkit._faces import adopt
 from firexkit._functions import get_attr_unwrapped, parse_signature, undecorate, undecorate_func
 from firexkit._records import start_time_key as get_starttime_dbkey
@@ -102,7 +102,7 @@ chains.install()
 messages.install(reader_of)
 delivery.install()
 enduring.install()
-outbox.install()
+channels.install()
 owed.install()
 storing.install()
 signals.connect()

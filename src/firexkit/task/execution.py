@@ -64,6 +64,8 @@ class Execution:
         self.context: TaskContext = task.initialize_context()
         self.children: Children = Children(task, self.context.enqueued_children)
         self.cached_from: str | None = None
+        self.converted_from: dict[str, Any] = {}
+        """What converters were given, by the names under which they left something else."""
 
     @property
     def bag(self) -> BagOfGoodies:
@@ -151,6 +153,7 @@ class Execution:
         conversion, kept = register.run(bag, pre_task=pre_task), dict(entries_of(bag))
         after = entries_of(conversion.values)
         changes = {name: value for name, value in after if kept.get(name, _ABSENT) is not value}
+        self.converted_from.update({name: kept[name] for name in changes if name in kept})
         origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
         self.bag.update(changes, origins)
 

@@ -1,0 +1,150 @@
+"""The recorder of a run: reads its stream, and keeps what it reads in the run's journal.
+
+It may start late, die and start again: the journal knows how far it has come, and takes nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import nh3
+from redis.exceptions import RedisError
+
+from firexkit import _wire
+from firexkit.journal import places, stream
+from firexkit.journal.claim import Claim
+from firexkit.journal.model import Shown, decoded, encoded
+from firexkit.journal.store import Journal, JournalError
+
+logger: Final = logging.getLogger(__name__)
+
+MOST_AT_A_TIME: Final = 500
+"""Entries of the stream."""
+GATHER: Final = 0.2
+"""Seconds between two portions: each is one transaction, and wakes the disk."""
+PATIENCE_MS: Final = 200
+"""Milliseconds to wait for an entry before it is asked whether it is time to end."""
+_LATE_FACTS: Final = 3600
+"""Seconds after the end of recording for which what tasks still tell is kept."""
+TROUBLE: Final = 1.0
+"""Seconds until the next try when nothing can be recorded."""
+
+
+class Recorder:
+    """Records one run.
+
+    Args:
+        run_id: the run.
+        client: a redis-py client that does not decode.
+        live: where the journal is written; see `places`.
+
+    Raises:
+        JournalError: the file can't be written, or somebody else records the run.
+        redis.exceptions.RedisError: the broker does not answer.
+    """
+
+    def __init__(self, run_id: str, client: Any, live: Path) -> None:
+        self._run_id = run_id
+        self._client = client
+        self._claim = Claim(client, run_id, live)
+        self._journal = Journal(live, writes=True)
+        self._last = stream.entry_of(self._journal.position)
+        self._read = 0
+        self._trouble = ""
+
+    def record(self, ends: Callable[[float], bool]) -> None:
+        """Record until told to end, and then what is left.
+
+        Args:
+            ends: waits for so many seconds, and tells whether it is time to end.
+        """
+        pause = GATHER
+        while not ends(pause):
+            pause = TROUBLE if not self._goes_on(PATIENCE_MS) else 0 if self._read >= MOST_AT_A_TIME else GATHER
+        while self._goes_on(None) and self._read:
+            pass
+
+    def _goes_on(self, patience_ms: int | None) -> bool:
+        """Record what there is; whether that can be done now. What can't be recorded stays in the stream."""
+        try:
+            self._read = self.step(patience_ms)
+        except (JournalError, RedisError, OSError) as error:
+            if self._trouble != (trouble := str(error)):
+                logger.error("Nothing is recorded now: %s", trouble)
+            self._trouble = trouble
+            return False
+        if self._trouble:
+            logger.info("Recording goes on")
+        self._trouble = ""
+        return True
+
+    def step(self, patience_ms: int | None) -> int:
+        """Record what the stream has now; how many facts that were.
+
+        Args:
+            patience_ms: milliseconds to wait for an entry; None not to wait.
+
+        Raises:
+            JournalError: it can't be written; what was read is read again.
+            redis.exceptions.RedisError: the broker does not answer, or refuses.
+        """
+        self._claim.renew()
+        read = stream.read(self._client, self._run_id, self._last, most=MOST_AT_A_TIME, patience_ms=patience_ms)
+        if read.last == self._last:
+            return 0
+        self._journal.append(map(_cleaned, read.facts), read.values)
+        self._last = read.last
+        self._client.xtrim(stream.key_of(self._run_id), minid=_after(read.last))
+        return len(read.facts)
+
+    def close(self, directory: Path | None) -> None:
+        """Make the journal whole; nothing more is recorded.
+
+        Args:
+            directory: the run's, which gets the journal; None to leave it where it is.
+
+        Raises:
+            OSError: it can't be copied; it stays where it is.
+        """
+        live = self._journal.path
+        self._journal.seal()
+        self._journal.close()
+        with suppress(RedisError, OSError):  # a private server may be gone
+            self._take_leave()
+        if directory is None:
+            return
+        part = directory / f".{places.NAME}"
+        shutil.copyfile(live, part)
+        part.chmod(0o600)
+        part.replace(directory / places.NAME)
+        places.remove_live(live)
+
+    def _take_leave(self) -> None:
+        """Leave as little on the broker as can be: who tells something now must find a stream that will expire."""
+        self._client.expire(stream.key_of(self._run_id), _LATE_FACTS)
+        self._client.zrem(_wire.JOURNALS, self._run_id)
+        self._claim.drop()
+
+
+def _after(entry: str) -> str:
+    """The least id of a later entry."""
+    at, _, number = entry.partition("-")
+    return f"{at}-{int(number) + 1}"
+
+
+def _cleaned(recorded: tuple[str, bytes]) -> tuple[str, bytes]:
+    """A fact whose HTML can do no harm to who looks at it."""
+    place, raw = recorded
+    try:
+        fact = decoded(raw)
+    except ValueError:
+        return recorded
+    if not isinstance(fact, Shown):
+        return recorded
+    return place, encoded(msgspec.structs.replace(fact, html=nh3.clean(fact.html)))

@@ -1,0 +1,96 @@
+"""Values as a journal keeps them: a digest, the beginning as text, and the whole once. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from firexkit._serialization import convert_to_serializable
+from firexkit._serialization.large import LargeValue
+from firexkit.journal.model import Value
+
+PREVIEW: Final = 2048
+"""Bytes of a value that every fact shows."""
+TRACEBACK: Final = 8192
+"""Characters of a traceback that are kept, those at its end."""
+LONGEST: Final = 1024 * 1024
+"""Bytes of a value that is kept whole."""
+_DIGEST: Final = 16
+"""Bytes: no two values of any number of runs have equal ones by chance."""
+_REMEMBERED: Final = 4096
+"""Whole values of which this process remembers that it has told them."""
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=convert_to_serializable)
+
+
+class Valued(NamedTuple):
+    """A value, ready to be told.
+
+    Attributes:
+        shown: what facts show of it.
+        whole: all of it, where it was not told yet and more than is shown.
+    """
+
+    shown: Value
+    whole: bytes | None
+
+    @property
+    def digest(self) -> str:
+        """Of the whole value."""
+        return self.shown.digest
+
+
+class Valuer:
+    """Makes values ready to be told, and remembers which it has told whole."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    def value(self, run_id: str, value: Any) -> Valued:
+        """What is told of a value.
+
+        Args:
+            run_id: the run whose facts it is in.
+            value: anything.
+        """
+        if type(value) is LargeValue:
+            if not value.is_here:
+                return Valued(Value(digest=value.place.digest, preview="", size=value.size), None)
+            value = value.get()
+        raw = _encoded(value)
+        digest = blake2b(raw, digest_size=_DIGEST).hexdigest()
+        shown = Value(digest=digest, preview=raw[:PREVIEW].decode(errors="ignore"), size=len(raw))
+        return Valued(shown, raw if self._is_to_be_told(f"{run_id}/{digest}", len(raw)) else None)
+
+    def _is_to_be_told(self, place: str, size: int) -> bool:
+        if not PREVIEW < size <= LONGEST or place in self._told:
+            return False
+        self._told[place] = None
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        return True
+
+
+def beginning(text: str) -> str:
+    """As much of a text as facts show."""
+    return text if len(text) <= PREVIEW else f"{text[:PREVIEW]} …"
+
+
+def end(text: str) -> str:
+    """The end of a text: of a traceback, that says what happened."""
+    return text if len(text) <= TRACEBACK else f"… {text[-TRACEBACK:]}"
+
+
+def _encoded(value: Any) -> bytes:
+    """A value as JSON, whatever it is."""
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
+        pass
+    try:
+        return _encoder.encode(convert_to_serializable(value))
+    except (TypeError, ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
+        return _encoder.encode(repr(value).encode(errors="replace").decode())

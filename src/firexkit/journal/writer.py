@@ -1,0 +1,316 @@
+"""What a process knows of its tasks, told to the stream of their run, with what it tells the broker anyway.
+
+Facts of a body leave with its state. Nothing here makes a task wait, and nothing that goes wrong here fails one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, wraps
+from typing import Any, Final, TypeVar
+
+from billiard.einfo import ExceptionInfo
+from celery import current_app, current_task, signals
+from celery.states import FAILURE, RETRY, REVOKED, SUCCESS
+
+from firexkit import _announce, _wire
+from firexkit._celery import outbox, storing
+from firexkit._celery.patience import is_transient
+from firexkit._functions import parameters_of
+from firexkit._serialization.large import entries_of
+from firexkit.journal import stream
+from firexkit.journal.model import (
+    Began,
+    Blocked,
+    Entry,
+    Fact,
+    Failed,
+    Lost,
+    Origin,
+    OriginKind,
+    Queued,
+    Retried,
+    Returned,
+    Revoked,
+    Shown,
+    Unblocked,
+    encoded,
+)
+from firexkit.journal.valuing import Valuer, beginning, end
+from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
+from firexkit.task.publishing import publishing_app
+
+logger: Final = logging.getLogger(__name__)
+
+_RESULTS: Final = "firexkit_results"
+"""Attribute of a request: what its body returned, until that is stored."""
+_TOLD: Final = "firexkit_end_told"
+"""Attribute of a request."""
+_KEPT_FOR: Final = 7 * 86400
+"""Seconds for which a stream without a recorder is kept, where results are kept for ever."""
+_RENEWED_EVERY: Final = 60.0
+"""Seconds after which this process says again until when a stream is kept."""
+_RUNS: Final = 64
+"""Runs of which a process remembers what it has said of their streams."""
+_KINDS: Final = {
+    "positional": OriginKind.CALL,
+    "keyword": OriginKind.CALL,
+    "injected": OriginKind.INJECTED,
+    "previous": OriginKind.RESULT,
+    "default": OriginKind.DEFAULT,
+    "reference": OriginKind.REFERENCE,
+    "converter": OriginKind.CONVERTER,
+    "returned": OriginKind.RESULT,
+}
+
+_valuer: Final = Valuer()
+_kept_until: Final[dict[str, float]] = {}
+Receiver = TypeVar("Receiver", bound=Callable[..., Any])
+
+
+@cache
+def install() -> None:
+    """Tell the facts of every task that this process, and those that it forks, sends or runs; once is enough."""
+    _announce.listen(_hear)
+    storing.listen(_on_state)
+    for signal, receiver in ((signals.before_task_publish, _on_publish), (signals.task_postrun, _on_end)):
+        signal.connect(receiver, weak=False, dispatch_uid=f"firexkit.journal.{receiver.__name__}")
+
+
+def _never_in_the_way(receiver: Receiver) -> Receiver:
+    """A journal that can't be written is no reason for a task to fail."""
+
+    @wraps(receiver)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return receiver(*args, **kwargs)
+        except Exception as error:
+            level = logging.WARNING if is_transient(error) else logging.ERROR
+            logger.log(level, "Not in the journal: %r", error, exc_info=level == logging.ERROR)
+            return None
+
+    return guarded  # type: ignore[return-value]  # it takes what the receiver takes
+
+
+# ── what is told ──────────────────────────────────────────────────────────────────────────
+
+
+def _hear(task: Any, event_type: str, **fields: Any) -> None:
+    if (hear := _HEARD.get(event_type)) is not None and not task.request.is_eager:
+        hear(task, fields)
+
+
+def _on_start(task: Any, fields: Mapping[str, Any]) -> None:
+    request = task.request
+    values: dict[str, bytes] = {}
+    arguments = tuple(_arguments(task, values))
+    depth, parent = fields.get(_wire.CHAIN_DEPTH), fields.get(_wire.TASK_PARENT_ID) or ""
+    began = Began(
+        **_of(request),
+        name=fields[_wire.LONG_NAME],
+        parent="" if depth else parent,
+        after=parent if depth else "",
+        worker=request.hostname or "",
+        arguments=arguments,
+        log=fields.get(_wire.LOG_FILEPATH) or "",
+        plugin=fields[_wire.CODE_FILEPATH] if fields.get(_wire.FROM_PLUGIN) else "",
+        code=fields.get(_wire.CODE_FILEPATH) or "",
+    )
+    _tell(task.backend, _run_of(request), [began], values)
+
+
+def _on_results(task: Any, fields: Mapping[str, Any]) -> None:
+    """Remember them until the result is stored: only then has the body ended well."""
+    values, run_id = dict[str, bytes](), _run_of(task.request)
+    results, kept = fields.get(_wire.RESULT), dict(entries_of(task.execution.bag.get_bag()))
+    named = {name: kept.get(name, value) for name, value in results.items()} if isinstance(results, Mapping) else {}
+    entries = tuple(_entry(run_id, name, value, None, values) for name, value in named.items())
+    if not named and results is not None:
+        entries = (_entry(run_id, "", results, None, values),)
+    setattr(task.request, _RESULTS, (entries, values, fields.get(_wire.CACHED_RESULT_FROM) or ""))
+
+
+def _on_blocked(task: Any, _fields: Mapping[str, Any]) -> None:
+    _tell(task.backend, _run_of(task.request), [Blocked(**_of(task.request))])
+
+
+def _on_unblocked(task: Any, _fields: Mapping[str, Any]) -> None:
+    _tell(task.backend, _run_of(task.request), [Unblocked(**_of(task.request))])
+
+
+def _on_shown(task: Any, fields: Mapping[str, Any]) -> None:
+    facts = [
+        Shown(**_of(task.request), key=str(key), html=shown["value"], order=float(shown.get("order") or 0))
+        for key, shown in (fields.get(_wire.FLAME_DATA) or {}).items()
+        if isinstance(shown, Mapping) and isinstance(shown.get("value"), str)
+    ]
+    if facts:
+        _tell(task.backend, _run_of(task.request), facts)
+
+
+_HEARD: Final[dict[str, Callable[[Any, Mapping[str, Any]], None]]] = {
+    _wire.EVENT_STARTED_INFO: _on_start,
+    _wire.EVENT_RESULTS: _on_results,
+    _wire.EVENT_BLOCKED: _on_blocked,
+    _wire.EVENT_UNBLOCKED: _on_unblocked,
+    _wire.EVENT_FLAME: _on_shown,
+}
+
+
+@_never_in_the_way
+def _on_publish(
+    sender: str | None = None,
+    headers: Mapping[str, Any] | None = None,
+    routing_key: str | None = None,
+    **_: Any,
+) -> None:
+    app = publishing_app() or current_app
+    if not headers or "id" not in headers or not outbox.is_redis(app.backend):
+        return
+    sending = getattr(current_task, "request", None)
+    parent = headers.get("parent_id") or ""
+    # The tracer sends what follows in a chain, when the body has returned.
+    follows = sending is not None and sending.id == parent and hasattr(sending, _RESULTS)
+    queued = Queued(
+        at=time.time(),
+        task=str(headers["id"]),
+        name=str(sender),
+        parent="" if follows or parent == headers["id"] else str(parent),
+        after=str(parent) if follows else "",
+        queue=routing_key or "",
+    )
+    _tell(app.backend, str(headers.get("root_id") or headers["id"]), [queued])
+
+
+@_never_in_the_way
+def _on_state(
+    backend: Any, task_id: str, state: str, result: Any = None, traceback: Any = None, request: Any = None
+) -> Iterable[tuple[Any, ...]]:
+    """What leaves with a state; with one that nobody's message belongs to, nothing is known of its run."""
+    if request is None or not outbox.is_redis(backend):
+        return ()
+    if isinstance(result, dict) and state != SUCCESS:
+        result = backend.exception_to_python(result)  # it is about to be written
+    fact, values = _ended(request, task_id, state, result, traceback)
+    if fact is None:
+        return ()
+    setattr(request, _TOLD, True)
+    return (stream.addition(_run_of(request), [encoded(fact)], values),)
+
+
+@_never_in_the_way
+def _on_end(task: Any = None, task_id: str = "", state: str | None = None, retval: Any = None, **_: Any) -> None:
+    """A body whose state is stored nowhere has ended all the same."""
+    request = task.request
+    if state is None or request.is_eager or hasattr(request, _TOLD) or not getattr(request, _wire.ATTEMPT, 1):
+        return
+    einfo = retval if isinstance(retval, ExceptionInfo) else None
+    fact, values = _ended(request, task_id, state, einfo.exception if einfo else retval, einfo and einfo.traceback)
+    if fact is not None:
+        _tell(task.backend, _run_of(request), [fact], values)
+
+
+def _ended(
+    request: Any, task_id: str, state: str, result: Any, traceback: Any
+) -> tuple[Fact | None, Mapping[str, bytes]]:
+    of = {**_of(request), "task": task_id}
+    if state == SUCCESS:
+        results, values, cached_from = getattr(request, _RESULTS, ((), {}, ""))
+        return Returned(**of, results=results, cached_from=cached_from), values
+    if state == FAILURE:
+        return _failed(of, result, traceback), {}
+    if state == RETRY:
+        return Retried(**of, reason=_text(result)), {}
+    if state == REVOKED:
+        return Revoked(**of), {}
+    if state == storing.LOST_BODY:
+        return Lost(**of, cause=_text(result)), {}
+    return None, {}
+
+
+def _failed(of: dict[str, Any], error: Any, traceback: Any) -> Failed:
+    cause = ""
+    if isinstance(error, ChainInterruptedException | ChainRevokedException):
+        cause = getattr(last_causing_chain_interrupted_exception(error), "task_id", None) or ""
+    name = type(error).__name__
+    return Failed(**of, error=name, message=_text(error), traceback=end(str(traceback or "")), cause=str(cause))
+
+
+def _text(error: Any) -> str:
+    return "" if error is None else beginning(str(error))
+
+
+# ── arguments and where they came from ────────────────────────────────────────────────────
+
+
+def _arguments(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
+    bag = task.execution.bag
+    origins, before, run_id = bag.origins, task.execution.converted_from, _run_of(task.request)
+    for name, value in _by_name(task):
+        came = origins.get(name)
+        origin = _origin(task, came.kind, came.detail) if came is not None else Origin(kind=OriginKind.CALL)
+        if origin.kind is OriginKind.CONVERTER and name in before:
+            digest = _valuer.value(run_id, before[name]).digest
+            origin = Origin(kind=origin.kind, converter=origin.converter, before=digest)
+        yield _entry(run_id, name, value, origin, values)
+
+
+def _by_name(task: Any) -> Iterator[tuple[str, Any]]:
+    """Its parameters; what ``**kwargs`` collects has names of its own."""
+    rest = parameters_of(task.sig).keyword_rest
+    for name, value in {**task.default_bound_args, **task.bound_args}.items():
+        if name == rest and isinstance(value, Mapping):
+            yield from value.items()
+        else:
+            yield name, value
+
+
+def _origin(task: Any, kind: str, detail: str) -> Origin:
+    request, known = task.request, _KINDS.get(kind, OriginKind.CALL)
+    parent = str(request.parent_id or "")
+    if known is OriginKind.INJECTED:
+        if request.id == request.root_id:
+            is_of_run = task.app.conf.get("uid") == request.root_id
+            return Origin(kind=OriginKind.RUN if is_of_run else known)
+        return Origin(kind=OriginKind.PARENT, task=parent)
+    if known is OriginKind.RESULT:
+        return Origin(kind=known, task=parent)
+    if known is OriginKind.REFERENCE:
+        return Origin(kind=known, name=detail)
+    return Origin(kind=known, converter=detail) if known is OriginKind.CONVERTER else Origin(kind=known)
+
+
+def _entry(run_id: str, name: str, value: Any, origin: Origin | None, values: dict[str, bytes]) -> Entry:
+    known = _valuer.value(run_id, value)
+    if known.whole is not None:
+        values[known.digest] = known.whole
+    return Entry(name=str(name), value=known.shown, origin=origin)
+
+
+# ── how it is told ────────────────────────────────────────────────────────────────────────
+
+
+def _of(request: Any) -> dict[str, Any]:
+    # A worker's main process, and whoever judges, speak of a task and of none of its bodies.
+    attempt = getattr(request, _wire.ATTEMPT, None)
+    if attempt is None:
+        attempt = int(request.retries or 0) + 1 if getattr(request, "hostname", None) else 0
+    return {"at": time.time(), "task": str(request.id), "attempt": int(attempt)}
+
+
+def _run_of(request: Any) -> str:
+    return str(getattr(request, "root_id", None) or request.id)
+
+
+def _tell(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str, bytes] | None = None) -> None:
+    if not outbox.is_redis(backend):
+        return
+    commands: list[stream.Command] = [stream.addition(run_id, map(encoded, facts), values or {})]
+    if _kept_until.get(run_id, 0.0) < (now := time.monotonic()):
+        if len(_kept_until) > _RUNS:
+            _kept_until.clear()
+        _kept_until[run_id] = now + _RENEWED_EVERY
+        commands += stream.keeping(run_id, int(backend.expires or _KEPT_FOR))
+    outbox.tell_soon(backend, commands)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ from firexkit.journal.model import (
     Value,
 )
 from firexkit.journal.spans import Spans, span_id, span_of, trace_id
-from firexkit.journal.tracing import TracingError, exporter_name, spans_for
+from firexkit.journal.tracing import spans_for
 from firexkit.journal.tree import Tree
 from firexkit.uid import new_run_id
 
@@ -170,6 +172,24 @@ def test_a_task_is_sent_once_unless_it_was_run_again():
     assert len({span.context.span_id for span in exporter.get_finished_spans()}) == 1
 
 
+def test_a_collector_that_does_not_answer_holds_up_nobody():
+    """What is left when the run is over is waited for, but not long."""
+    answers = threading.Event()
+
+    class Silent(InMemorySpanExporter):
+        def export(self, spans):
+            answers.wait(60)
+            return super().export(spans)
+
+    tree = Tree(succeeded())
+    spans = Spans(RUN, Silent())
+    spans.tell(tree, tree.get("t"))
+    is_sent = spans.close(patience=0.05)
+    answers.set()
+
+    assert not is_sent
+
+
 @given(st.text(), st.text())
 def test_ids_are_valid_and_always_the_same(run, task):
     assert trace_id(run) == trace_id(run) in range(1, 2**128)
@@ -190,45 +210,6 @@ def test_the_order_of_facts_does_not_matter(facts):
     in_order = sorted(facts, key=lambda fact: fact.at)
 
     assert told(facts) == told(in_order)
-
-
-# ── the environment ───────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("environment", "name"),
-    [
-        ({}, ""),
-        ({"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, ""),
-        ({"OTEL_SDK_DISABLED": "true", "OTEL_TRACES_EXPORTER": "console"}, ""),
-        ({"OTEL_TRACES_EXPORTER": "console"}, "console"),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, "otlp_proto_http"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, "otlp_proto_http"),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "otlp_proto_grpc"),
-        ({"OTEL_TRACES_EXPORTER": "zipkin"}, "zipkin"),
-    ],
-)
-def test_the_exporter_that_the_environment_asks_for(environment, name):
-    assert exporter_name(environment) == name
-
-
-@pytest.mark.parametrize(
-    ("environment", "problem"),
-    [
-        (
-            {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "carrier/pigeon"},
-            "no protocol 'carrier/pigeon'",
-        ),
-        ({"OTEL_TRACES_EXPORTER": "nowhere"}, r"no exporter nowhere; install firexkit\[otel\]"),
-    ],
-)
-def test_what_can_not_be_sent_is_told(environment, problem):
-    with pytest.raises(TracingError, match=problem):
-        spans_for(RUN, environment)
-
-
-def test_nothing_without_a_wish():
-    assert spans_for(RUN, {}) is None
 
 
 def test_spans_go_where_the_environment_says():

@@ -310,5 +310,5 @@ def awaited_of(tasks: Iterable[Task], logs: Path) -> dict[str, float]:
             log = body.began.log if body.began is not None else ""
             is_told = body.ended_at is not None and not isinstance(body.end, Lost)
             if log and is_told and not Path(log).is_relative_to(logs):
-                found[place_of(log)] = body.ended_at or 0.0
+                found[place_of(log)] = max(body.ended_at or 0.0, found.get(place_of(log), 0.0))
     return found

@@ -6,6 +6,7 @@ leave, and classes of errors; no values, and no texts of errors, which may hold 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Final
@@ -168,7 +169,16 @@ class Spans:
         self._sender.on_end(span_of(tree, task, self._run_id, self._resource))
         return True
 
-    def close(self) -> None:
-        """Send what is left, if that is possible soon."""
-        self._sender.force_flush(int(CLOSING_PATIENCE * 1000))
-        self._sender.shutdown()  # type: ignore[no-untyped-call]  # the SDK is typed in parts
+    def close(self, patience: float = CLOSING_PATIENCE) -> bool:
+        """Send what is left; whether the exporter was done with it in time.
+
+        Args:
+            patience: seconds for it. An exporter whose collector is away tries for a minute, whatever it is told.
+        """
+        closing = threading.Thread(target=self._close, name="firexkit-spans", daemon=True)
+        closing.start()
+        closing.join(patience)
+        return not closing.is_alive()
+
+    def _close(self) -> None:
+        self._sender.shutdown()  # type: ignore[no-untyped-call]  # the SDK is typed in parts; it sends what is left

@@ -10,30 +10,27 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
 from firexkit import _wire
 from firexkit.app import FireX
 from firexkit.journal import places
-from firexkit.journal.logs import Receiver, awaited_of, want_no_more
+from firexkit.journal.logs import Receiver, want_no_more
 from firexkit.journal.model import AnyFact, Unknown
 from firexkit.journal.recorder import TROUBLE, Recorder
+from firexkit.journal.retelling import Retelling
 from firexkit.journal.store import JournalError
 from firexkit.journal.tracing import TracingError, spans_for
-from firexkit.journal.tree import Tree
 from firexkit.runtime import broker
 from firexkit.runtime.directory import RunDirectory
-
-if TYPE_CHECKING:
-    from firexkit.journal.spans import Spans
 
 logger: Final = logging.getLogger(__name__)
 
 NICENESS: Final = 10
 """Recording can wait; tasks should not."""
-LOGS_PATIENCE: Final = 5.0
+LOGS_PATIENCE: Final = 3.0
 """Seconds for which logs of tasks that ran elsewhere are waited for in the end."""
 
 Hear = Callable[[Iterable[AnyFact | Unknown]], None]
@@ -77,6 +74,7 @@ class Recording:
             places.note_live(run.internal, live)
             recorder = self._recorder(live, beside.hear, ends)
             if recorder is not None:
+                beside.hear(recorder.facts())  # what one before has recorded
                 recorder.record(ends)
                 beside.end(recorder.facts())
                 recorder.close(run.path)
@@ -112,19 +110,12 @@ class _Beside:
         self._run = run
         self._client = client
         self._receiver = Receiver(client, run.run_id, run.worker_logs)
-        self._tree = Tree()
         self._spans = _spans_for(run.run_id)
 
     def hear(self, facts: Iterable[AnyFact | Unknown]) -> None:
         """Send the spans of tasks that have ended."""
-        if self._spans is None:
-            return
-        told = [*facts]
-        for fact in told:
-            self._tree.add(fact)
-        for task_id in {fact.task for fact in told if not isinstance(fact, Unknown)}:
-            if (task := self._tree.get(task_id)) is not None:
-                self._spans.tell(self._tree, task)
+        if self._spans is not None:
+            self._spans.tell(facts)
 
     def step(self) -> None:
         """Write what has come of logs."""
@@ -137,9 +128,10 @@ class _Beside:
         Args:
             facts: all of the run's.
         """
-        logs = self._run.worker_logs
+        logs, told = self._run.worker_logs, Retelling()
+        told.tell(facts)
         try:
-            missing = self._receiver.receive_rest(awaited_of(Tree(facts), logs), LOGS_PATIENCE)
+            missing = self._receiver.receive_rest(told.awaited_logs(logs), LOGS_PATIENCE)
             want_no_more(self._client, self._run.run_id, logs)
         except (RedisError, OSError) as error:
             missing = []
@@ -150,9 +142,10 @@ class _Beside:
             self._spans.close()
 
 
-def _spans_for(run_id: str) -> Spans | None:
+def _spans_for(run_id: str) -> Retelling | None:
     try:
-        return spans_for(run_id)
+        spans = spans_for(run_id)
+        return Retelling(spans) if spans is not None else None
     except TracingError as error:
         logger.error("No spans are sent: %s", error)
         return None

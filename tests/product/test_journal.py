@@ -222,7 +222,7 @@ def test_a_run_without_a_journal_goes_on_and_says_so(home: Home):
     assert done.returncode == 0
     assert "doubled = 42" in done.stdout
     assert "the recorder ended with exit code 1; the run goes on without" in done.stderr
-    assert "The run is not recorded" in (home.latest / "firex_internal" / "supervisor.txt").read_text()
+    assert "The run is not recorded any more" in (home.latest / "firex_internal" / "supervisor.txt").read_text()
 
 
 def test_nothing_of_the_journal_stays_elsewhere(home: Home):

@@ -147,6 +147,47 @@ def test_an_option_that_may_have_been_meant_as_an_argument_is_told(home: Home):
     assert "--queue was taken as an option of firex run; the argument of taken goes after --" in done.stderr
 
 
+def test_quiet_prints_what_was_returned_or_what_went_wrong(home: Home):
+    well = home.firex("run", "double,nop", "-t", "work.py", "--size", "21", "--quiet")
+    badly = home.firex("run", "fail", "-t", "work.py", "--code", "7", "-q")
+
+    assert (well.returncode, well.stdout, well.stderr) == (0, "doubled = 42\n", "")
+    assert (badly.returncode, badly.stdout) == (7, "")
+    assert badly.stderr.startswith("work.fail failed: FireXReturnCodeException: as asked")
+
+
+def test_programs_get_a_json_object_a_line(home: Home):
+    done = home.firex("run", "parent", "-t", "work.py", "--json-lines")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    first, *changes, last = told
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (first["event"], first["chain"], first["logs"]) == ("run-begins", ["parent"], str(home.latest))
+    assert {one["run"] for one in told} == {home.latest.name}
+    assert {one["event"] for one in changes} == {"task-changed"}
+    assert [one["state"] for one in changes if one["depth"] == 0][-1] == "succeeded"
+    children = [one for one in changes if one["name"] == "work.child"]
+    assert {(one["parent"], one["depth"]) for one in children} == {(home.latest.name, 1)}
+    assert (last["event"], last["returncode"], last["results"]) == ("run-ends", 0, {"count": 2})
+
+
+def test_programs_are_told_of_failures(home: Home):
+    done = home.firex("run", "outer,nop", "-t", "work.py", "--json-lines")
+    last = json.loads(done.stdout.splitlines()[-1])
+
+    assert (done.returncode, last["returncode"], last["not_run"], done.stderr) == (1, 1, ["nop"], "")
+    assert [(one["name"], one["error"]) for one in last["failures"]] == [
+        ("work.fail", "ValueError: nothing <i>works</i>")
+    ]
+
+
+def test_there_is_one_way_to_be_told_of_a_run(home: Home):
+    done = home.firex("run", "nop", "--quiet", "--json-lines")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--quiet and --json-lines do not go together" in done.stderr
+
+
 def test_two_runs_at_once(home: Home):
     runs = [home.start("run", "parent", "-t", "work.py", "--seconds", "0.3") for _ in range(2)]
 

@@ -102,3 +102,11 @@ def test_a_line_tells_another_host_and_a_plugin():
     task = TaskSeen("1", "m.build", state="succeeded", worker="w1@far", started=1.0, ended=2.5, from_plugin=True)
 
     assert line_for(task, 2)[8:] == "     ✔ build (plugin) succeeded (1.50 s) on far"
+
+
+def test_quiet_tells_values_alone_and_failures_as_ever(capsys):
+    closing.tell(Outcome(0, results={"doubled": 42}), DIRECTORY, is_quiet=True)
+    closing.tell(Outcome(0), DIRECTORY, is_quiet=True)
+    closing.tell(Outcome(1, trouble="no worker"), DIRECTORY, is_quiet=True)
+
+    assert capsys.readouterr() == ("doubled = 42\n", "The run failed: no worker\nLogs: /runs/x\n")

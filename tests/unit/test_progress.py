@@ -116,3 +116,14 @@ def test_failures_are_those_with_no_other_task_to_blame():
     )
 
     assert [(task.uuid, task.exception) for task in progress.failures()] == [("child", "ValueError('no')")]
+
+
+def test_a_message_that_is_told_of_after_its_task_began_or_ended_changes_nothing():
+    """The main process of a worker may be slower than the processes of its pool."""
+    late = {**received("c", RUN), "timestamp": 1.0}
+    begun = (event("task-started", "c", 2.0), event("task-started-info", "c", task_parent_id=RUN, retries=1))
+    running = told(received(RUN), *begun, late)
+    over = told(received(RUN), *begun, event("task-succeeded", "c", 3.0), late)
+
+    assert [(task.state, task.name, task.retries) for task in running][1:] == [("running", "tasks.greet", 1)]
+    assert [(task.state, task.ended) for task in over][1:] == [("succeeded", 3.0)]

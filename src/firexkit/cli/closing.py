@@ -6,11 +6,11 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any, Final
 
-import click
-
+from firexkit.cli.screen import echo
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.outcome import Failure, Outcome
 
@@ -19,11 +19,26 @@ LONGEST_VALUE: Final = 100
 """Characters of a returned value on the screen; run.json has it whole."""
 
 
-def tell(outcome: Outcome, directory: RunDirectory) -> None:
-    """Print how a run ended: success where output goes, all else where errors go. Whoever left need not read it."""
-    lines = _success(outcome) if outcome.returncode == 0 else [*_failure(outcome), f"Logs: {directory.path}"]
+def tell(outcome: Outcome, directory: RunDirectory, *, is_quiet: bool = False) -> None:
+    """Print how a run ended: success where output goes, all else where errors go.
+
+    Args:
+        outcome: how it ended.
+        directory: the run's directory.
+        is_quiet: whether of a success nothing is told but what the tasks returned.
+    """
+    success = _values(outcome) if is_quiet else _success(outcome)
+    lines = success if outcome.returncode == 0 else [*_failure(outcome), f"Logs: {directory.path}"]
+    if text := "\n".join(lines):
+        with nobody_need_read():
+            echo(text, err=outcome.returncode != 0)
+
+
+@contextmanager
+def nobody_need_read() -> Iterator[None]:
+    """A block that prints; whoever left need not read it."""
     try:
-        click.echo("\n".join(lines), err=outcome.returncode != 0)
+        yield
     except OSError:
         # What is left in the buffer would be an error again when the process ends.
         for stream in (sys.stdout, sys.stderr):
@@ -34,10 +49,14 @@ def _success(outcome: Outcome) -> Iterator[str]:
     yield "All tasks succeeded"
     if outcome.results:
         yield "Returned values:"
-        yield from (f"  {name} = {_shown(value)}" for name, value in outcome.results.items())
+        yield from (f"  {line}" for line in _values(outcome))
     if outcome.failures:
         yield "Tasks that failed without failing the run:"
         yield from _others(outcome.failures)
+
+
+def _values(outcome: Outcome) -> Iterator[str]:
+    yield from (f"{name} = {_shown(value)}" for name, value in outcome.results.items())
 
 
 def _shown(value: Any) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from firexkit.cli.options import with_runs_directory
-from firexkit.runtime.alive import is_alive
 from firexkit.runtime.directory import RunDirectory
-from firexkit.runtime.record import read_record
+from firexkit.runtime.remembered import remembered
 from firexkit.runtime.runs import default_runs_directory, runs_in
 
 LATEST = 10
-LOST = "LOST"
 
 
 @click.command("ps")
@@ -44,28 +43,23 @@ def command(runs_dir: Path | None, every: bool, as_json: bool) -> None:
 
 
 def _facts(run: RunDirectory) -> dict[str, Any]:
-    try:
-        record = read_record(run.record)
-    except (OSError, ValueError):
+    known = remembered(run)
+    if known.record is None:
         return {
             "firex_id": run.run_id,
-            "state": "UNREADABLE",
+            "state": known.state,
             "started": "",
             "took": "",
             "chain": [],
             "returncode": None,
         }
-    alive = is_alive(run)
-    state = record.state if record.completed or alive else LOST
-    end = record.completed_timestamp or (datetime.now(UTC).timestamp() if alive else None)
-    started = datetime.fromtimestamp(record.submit_proc_start_timestamp).astimezone()
-    took = f"{end - record.submit_proc_start_timestamp:.1f} s" if end else "?"
+    took = known.took(time.time())
     return {
         "firex_id": run.run_id,
-        "state": state,
-        "started": f"{started:%Y-%m-%d %H:%M:%S}",
-        "took": took,
-        "chain": record.chain,
-        "returncode": record.returncode,
+        "state": known.state,
+        "started": f"{datetime.fromtimestamp(known.record.submit_proc_start_timestamp):%Y-%m-%d %H:%M:%S}",
+        "took": f"{took:.1f} s" if took is not None else "?",
+        "chain": known.record.chain,
+        "returncode": known.record.returncode,
         "logs_path": str(run.path),
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from firexkit.cli import closing
 from firexkit.cli.completing import RunCommand, complete_words, own_options
 from firexkit.cli.detaching import detached
 from firexkit.cli.help import tell_help
+from firexkit.cli.json_lines import JsonLines
 from firexkit.cli.options import listed, with_broker, with_runs_directory, with_tasks, with_worker
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.screen import screen_for
+from firexkit.cli.screen import Quiet, is_terminal, screen_for
 from firexkit.runtime import broker
 from firexkit.runtime.arguments.parameters import listed as listed_names
 from firexkit.runtime.arguments.words import name_of
 from firexkit.runtime.conductor import Conductor
-from firexkit.runtime.directory import RunDirectoryError, make_run_directory
+from firexkit.runtime.directory import RunDirectory, RunDirectoryError, make_run_directory
+from firexkit.runtime.listening import Listener
+from firexkit.runtime.outcome import Outcome
 from firexkit.runtime.preparation import Prepared, Sources, parameters_of, prepare
 from firexkit.runtime.runs import default_runs_directory
 from firexkit.runtime.submission import Submission
@@ -40,6 +44,8 @@ from firexkit.uid import new_run_id
     "--args", "args_file", type=click.Path(path_type=Path, dir_okay=False), help="A JSON file with arguments by name."
 )
 @click.option("--detach", is_flag=True, help="Print the run's id and leave it running.")
+@click.option("-q", "--quiet", is_flag=True, help="Print what the tasks returned and what went wrong, nothing else.")
+@click.option("--json-lines", is_flag=True, help="Print one JSON object a line for each change of the run.")
 @with_broker
 @click.option("--no-worker", is_flag=True, help="Leave the work to workers that the broker has already.")
 @click.option("--queue", help="Where tasks are sent.  [default: with --broker, a queue of the run's own]")
@@ -53,18 +59,26 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
 
     Every parameter that a task declares can be given as --NAME VALUE. Exit codes: 0 all tasks succeeded, 1 one failed
     (or the code that it asked for), 2 nothing was started, 130 interrupted.
+
+    On a terminal, a tree shows how the run goes; else a line tells of each task that begins or ends. Each line of
+    --json-lines has "event", "at" (Unix time) and "run", and then: "run-begins": logs, chain; "task-changed": task (its
+    id), name, state, parent, depth, chain_depth, started, ended, worker, log, from_plugin, retries, error, cause;
+    "notice": text; "run-ends": returncode, results, failures, not_run, stopped, stopped_by, trouble.
     """
     chain, *arguments = words or ("",)
     sources = Sources(options["tasks"], listed(options["plugins"]))
     if options["wants_help"] or not words:
         tell_help(ctx, chain, sources)
         ctx.exit(0 if options["wants_help"] else 2)
+    chosen = [f"--{name.replace('_', '-')}" for name in ("detach", "quiet", "json_lines") if options[name]]
+    if len(chosen) > 1:
+        raise Refusal(f"{listed_names(chosen)} do not go together; each says where a run is told of")
     if chain.startswith("-"):
         raise Refusal(f"the tasks to run come first: firex run CHAIN {chain} …; `firex run --help` tells more")
     with refused(SourceError, ValueError, LookupError):
         prepared = prepare(chain, arguments, options["args_file"], sources)
     _tell_taken(ctx, prepared)
-    ctx.exit(_run(prepared, _submission(prepared, options), options["runs_dir"], detach=options["detach"]))
+    ctx.exit(_run(prepared, _submission(prepared, options), options))
 
 
 def _tell_taken(ctx: click.Context, prepared: Prepared) -> None:
@@ -101,13 +115,28 @@ def _submission(prepared: Prepared, options: dict[str, Any]) -> Submission:
     )
 
 
-def _run(prepared: Prepared, submission: Submission, runs: Path | None, *, detach: bool) -> int:
+def _run(prepared: Prepared, submission: Submission, options: dict[str, Any]) -> int:
     with refused(RunDirectoryError):
-        directory = make_run_directory(runs or default_runs_directory(), new_run_id())
-    if detach:
-        return detached(lambda screen: Conductor(prepared.app, submission, directory, screen).conduct(), directory)
-    screen = screen_for(is_terminal=sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+        directory = make_run_directory(options["runs_dir"] or default_runs_directory(), new_run_id())
+    conduct = partial(_conducted, prepared, submission, directory)
+    if options["detach"]:
+        return detached(conduct, directory)
     with refused(RunDirectoryError):
-        outcome = Conductor(prepared.app, submission, directory, screen).conduct()
-    closing.tell(outcome, directory)
+        if options["json_lines"]:
+            return _told_in_json(conduct, JsonLines(directory.run_id, submission.names))
+        is_quiet = options["quiet"]
+        outcome = conduct(Quiet() if is_quiet else screen_for(submission.names, is_terminal=is_terminal()))
+    closing.tell(outcome, directory, is_quiet=is_quiet)
+    return outcome.returncode
+
+
+def _conducted(prepared: Prepared, submission: Submission, directory: RunDirectory, screen: Listener) -> Outcome:
+    return Conductor(prepared.app, submission, directory, screen).conduct()
+
+
+def _told_in_json(conduct: Callable[[Listener], Outcome], lines: JsonLines) -> int:
+    with lines.alone():
+        outcome = conduct(lines)
+    with closing.nobody_need_read():
+        lines.ended(outcome)
     return outcome.returncode

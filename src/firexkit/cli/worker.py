@@ -20,6 +20,7 @@ from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.preparation import Sources, loaded_app
 from firexkit.runtime.processes import leave
 from firexkit.runtime.runs import default_runs_directory
+from firexkit.runtime.shipping import shipped_logs
 from firexkit.runtime.worker import (
     DEFAULT_QUEUE,
     WorkerSettings,
@@ -78,7 +79,8 @@ def command(**options: Any) -> None:
 
     if settings.directory:
         leave_after_run(app, settings.directory, leave_in_peace)
-    code = serve(app, settings, lambda: print("ready", file=console, flush=True))
+    with shipped_logs(app):
+        code = serve(app, settings, lambda: print("ready", file=console, flush=True))
     if code and settings.directory and not is_alive(settings.directory):
         leave_in_peace()
     raise SystemExit(code)

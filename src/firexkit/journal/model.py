@@ -226,6 +226,11 @@ def encoded(fact: Fact) -> bytes:
     return _encoder.encode(fact)
 
 
+def encoded_text(text: str) -> bytes:
+    """A text as it stands in facts."""
+    return _encoder.encode(text)
+
+
 def decoded(raw: bytes) -> AnyFact | Unknown:
     """A fact as it was written, or what is left to say of one of a kind that is not known here.
 

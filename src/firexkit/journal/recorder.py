@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +16,10 @@ import msgspec
 import nh3
 from redis.exceptions import RedisError
 
+from firexkit import _wire
 from firexkit.journal import places, stream
-from firexkit.journal.model import Shown, decoded, encoded
+from firexkit.journal.claim import Claim
+from firexkit.journal.model import AnyFact, Shown, Unknown, decoded, encoded
 from firexkit.journal.store import Journal, JournalError
 
 logger: Final = logging.getLogger(__name__)
@@ -27,6 +30,10 @@ GATHER: Final = 0.2
 """Seconds between two portions: each is one transaction, and wakes the disk."""
 PATIENCE_MS: Final = 200
 """Milliseconds to wait for an entry before it is asked whether it is time to end."""
+_LATE_FACTS: Final = 3600
+"""Seconds after the end of recording for which what tasks still tell is kept."""
+_SHOWN: Final = b"shown"
+"""In every fact that has HTML."""
 TROUBLE: Final = 1.0
 """Seconds until the next try when nothing can be recorded."""
 
@@ -38,17 +45,23 @@ class Recorder:
         run_id: the run.
         client: a redis-py client that does not decode.
         live: where the journal is written; see `places`.
+        hear: gets the facts that were recorded, portion by portion; some of them twice after a restart.
 
     Raises:
-        JournalError: the file can't be written, or somebody else writes it.
+        JournalError: the file can't be written, or somebody else records the run.
+        redis.exceptions.RedisError: the broker does not answer.
     """
 
-    def __init__(self, run_id: str, client: Any, live: Path) -> None:
+    def __init__(
+        self, run_id: str, client: Any, live: Path, hear: Callable[[Iterable[AnyFact | Unknown]], None] | None = None
+    ) -> None:
         self._run_id = run_id
         self._client = client
+        self._hear = hear
+        self._claim = Claim(client, run_id, live)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
-        self._has_more = False
+        self._read = 0
         self._trouble = ""
 
     def record(self, ends: Callable[[float], bool]) -> None:
@@ -59,14 +72,14 @@ class Recorder:
         """
         pause = GATHER
         while not ends(pause):
-            pause = GATHER if self._goes_on(PATIENCE_MS) else TROUBLE
-        while self._goes_on(None) and self._has_more:
+            pause = TROUBLE if not self._goes_on(PATIENCE_MS) else 0 if self._read >= MOST_AT_A_TIME else GATHER
+        while self._goes_on(None) and self._read:
             pass
 
     def _goes_on(self, patience_ms: int | None) -> bool:
         """Record what there is; whether that can be done now. What can't be recorded stays in the stream."""
         try:
-            self._has_more = self.step(patience_ms)
+            self._read = self.step(patience_ms)
         except (JournalError, RedisError, OSError) as error:
             if self._trouble != (trouble := str(error)):
                 logger.error("Nothing is recorded now: %s", trouble)
@@ -77,8 +90,8 @@ class Recorder:
         self._trouble = ""
         return True
 
-    def step(self, patience_ms: int | None) -> bool:
-        """Record what the stream has now; whether there was anything.
+    def step(self, patience_ms: int | None) -> int:
+        """Record what the stream has now; how many facts that were.
 
         Args:
             patience_ms: milliseconds to wait for an entry; None not to wait.
@@ -87,13 +100,21 @@ class Recorder:
             JournalError: it can't be written; what was read is read again.
             redis.exceptions.RedisError: the broker does not answer, or refuses.
         """
+        self._claim.renew()
         read = stream.read(self._client, self._run_id, self._last, most=MOST_AT_A_TIME, patience_ms=patience_ms)
         if read.last == self._last:
-            return False
-        self._journal.append(map(_cleaned, read.facts), read.values)
+            return 0
+        facts = [*map(_cleaned, read.facts)]
+        self._journal.append(facts, read.values)
+        if self._hear is not None:
+            self._hear(_decoded(raw for _, raw in facts))
         self._last = read.last
         self._client.xtrim(stream.key_of(self._run_id), minid=_after(read.last))
-        return True
+        return len(read.facts)
+
+    def facts(self) -> Iterator[AnyFact | Unknown]:
+        """All that was recorded until now."""
+        return (fact for _, fact in self._journal.facts())
 
     def close(self, directory: Path | None) -> None:
         """Make the journal whole; nothing more is recorded.
@@ -107,6 +128,8 @@ class Recorder:
         live = self._journal.path
         self._journal.seal()
         self._journal.close()
+        with suppress(RedisError, OSError):  # a private server may be gone
+            self._take_leave()
         if directory is None:
             return
         part = directory / f".{places.NAME}"
@@ -115,6 +138,12 @@ class Recorder:
         part.replace(directory / places.NAME)
         places.remove_live(live)
 
+    def _take_leave(self) -> None:
+        """Leave as little on the broker as can be: who tells something now must find a stream that will expire."""
+        self._client.expire(stream.key_of(self._run_id), _LATE_FACTS)
+        self._client.zrem(_wire.JOURNALS, self._run_id)
+        self._claim.drop()
+
 
 def _after(entry: str) -> str:
     """The least id of a later entry."""
@@ -122,9 +151,17 @@ def _after(entry: str) -> str:
     return f"{at}-{int(number) + 1}"
 
 
+def _decoded(facts: Iterable[bytes]) -> Iterator[AnyFact | Unknown]:
+    for raw in facts:
+        with suppress(ValueError):  # whoever reads the journal is told
+            yield decoded(raw)
+
+
 def _cleaned(recorded: tuple[str, bytes]) -> tuple[str, bytes]:
     """A fact whose HTML can do no harm to who looks at it."""
     place, raw = recorded
+    if _SHOWN not in raw:
+        return recorded
     try:
         fact = decoded(raw)
     except ValueError:

@@ -16,7 +16,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
-from firexkit.journal.model import AnyFact, Began, Entry, Failed, Queued, Returned, Revoked, Unknown, decoded
+from firexkit.journal.model import (
+    AnyFact,
+    Began,
+    Entry,
+    Failed,
+    Queued,
+    Returned,
+    Revoked,
+    Unknown,
+    decoded,
+    encoded_text,
+)
 
 _MIGRATIONS: Final = (
     """
@@ -203,17 +214,40 @@ class Journal:
 
     def facts(self, after: int = 0) -> Iterator[Recorded]:
         """All facts, or those after a number, as far as they can be read; ``damage`` says what can't."""
+        return self._recorded("WHERE number > ? ORDER BY number", after)
+
+    def facts_of(self, task: str) -> Iterator[Recorded]:
+        """The facts of one task, found by an index; as far as they can be read."""
+        return self._recorded("WHERE task = ? ORDER BY number", task)
+
+    def _recorded(self, where: str, asked: str | int | bytes) -> Iterator[Recorded]:
         try:
-            with closing(
-                self._db.execute("SELECT number, raw FROM fact WHERE number > ? ORDER BY number", (after,))
-            ) as rows:
+            with closing(self._db.execute(f"SELECT number, raw FROM fact {where}", (asked,))) as rows:
                 for number, raw in rows:
                     try:
-                        yield Recorded(number, decoded(raw))
+                        yield Recorded(number, decoded(raw or b""))  # NULL where a file was cut off
                     except ValueError as error:
-                        self.damage.append(f"fact {number}: {error}")
+                        self._note(f"fact {number}: {error}")
         except sqlite3.DatabaseError as error:
-            self.damage.append(f"what follows can't be read: {error}")
+            self._note(f"what follows can't be read: {error}")
+
+    def _note(self, damage: str) -> None:
+        if damage not in self.damage:
+            self.damage.append(damage)
+
+    def ids_beginning(self, start: str) -> list[str]:
+        """The ids of the tasks that begin so, in their order; all of them for an empty text."""
+        query = "SELECT DISTINCT task FROM fact WHERE task >= ? AND task < ? ORDER BY task"
+        with self._telling("read"):
+            return [task for (task,) in self._db.execute(query, (start, f"{start}\U0010ffff")) if task]
+
+    def kin_of(self, task: str) -> Iterator[Recorded]:
+        """What tells whose children there are: facts of those that a task enqueued, and of all that follow others.
+
+        No index has them: to look for what our encoder writes takes milliseconds, to decode everything would not.
+        """
+        said = b'"parent":' + encoded_text(task)
+        return self._recorded("WHERE instr(raw, ?) OR instr(raw, CAST('\"after\":' AS BLOB)) ORDER BY number", said)
 
     def value(self, digest: str) -> bytes | None:
         """A whole value; None when it was too large to be kept."""
@@ -225,14 +259,17 @@ class Journal:
         """The tasks in whose names, arguments, results and errors all of some words stand, the first told first.
 
         Args:
-            words: each stands as it is, or as the beginning of a longer one.
+            words: each stands as it is, or as the beginning of a longer one; one may stand in a task's name, another
+                in its error.
         """
-        asked = " AND ".join(f'"{word.replace(chr(34), chr(34) * 2)}"*' for word in words if word)
-        if not asked:
-            return []
+        found = [dict.fromkeys(self._with(word)) for word in words if word]
+        return [task for task in found[0] if all(task in one for one in found)] if found else []
+
+    def _with(self, word: str) -> Iterator[str]:
+        asked = f'"{word.replace(chr(34), chr(34) * 2)}"*'
         query = "SELECT task FROM fact WHERE number IN (SELECT rowid FROM words WHERE words MATCH ?) ORDER BY number"
         with self._telling("search"):
-            return [*dict.fromkeys(task for (task,) in self._db.execute(query, (asked,)))]
+            yield from (task for (task,) in self._db.execute(query, (asked,)))
 
     @contextmanager
     def _telling(self, what: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ An entry carries several facts, ``0``, ``1`` and so on, and whole values by ``v:
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +51,19 @@ def addition(run_id: str, facts: Iterable[bytes], values: Mapping[str, bytes]) -
     for digest, value in values.items():
         fields += (f"{_VALUE}{digest}", value)
     return ("XADD", key_of(run_id), "MAXLEN", "~", MOST_ENTRIES, "*", *fields)
+
+
+def keeping(run_id: str, seconds: int) -> Iterator[Command]:
+    """The commands that say that a stream has news, and how long it is kept without any.
+
+    Args:
+        run_id: the run.
+        seconds: how long.
+    """
+    yield ("EXPIRE", key_of(run_id), seconds)
+    yield ("ZADD", _wire.JOURNALS, time.time(), run_id)
+    yield ("ZREMRANGEBYSCORE", _wire.JOURNALS, 0, time.time() - seconds)
+    yield ("EXPIRE", _wire.JOURNALS, seconds)
 
 
 def portion(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]], after: str) -> Portion:

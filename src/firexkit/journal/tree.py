@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from firexkit.journal.model import (
     Began,
@@ -277,7 +277,7 @@ class Tree:
             return NotImplemented
         return self.unknown == other.unknown and self._sets() == other._sets()
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # it changes
 
     def _sets(self) -> dict[str, set[Fact]]:
         return {task_id: set(task.facts) for task_id, task in self._tasks.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from hashlib import blake2b
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from firexkit._serialization import convert_to_serializable
 from firexkit._serialization.large import LargeValue
 from firexkit.journal.model import Value
+from firexkit.uid import Uid
 
 PREVIEW: Final = 2048
 """Bytes of a value that every fact shows."""
@@ -23,7 +25,15 @@ _DIGEST: Final = 16
 _REMEMBERED: Final = 4096
 """Whole values of which this process remembers that it has told them."""
 
-_encoder: Final = msgspec.json.Encoder(enc_hook=convert_to_serializable)
+
+def _readable(value: Any) -> Any:
+    """What JSON has no word for, as people would write it."""
+    if isinstance(value, PurePath | Uid):
+        return str(value)
+    return convert_to_serializable(value)
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=_readable)
 
 
 class Valued(NamedTuple):

@@ -307,10 +307,10 @@ def _run_of(request: Any) -> str:
 def _tell(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str, bytes] | None = None) -> None:
     if not outbox.is_redis(backend):
         return
-    commands = [stream.addition(run_id, map(encoded, facts), values or {})]
+    commands: list[stream.Command] = [stream.addition(run_id, map(encoded, facts), values or {})]
     if _kept_until.get(run_id, 0.0) < (now := time.monotonic()):
         if len(_kept_until) > _RUNS:
             _kept_until.clear()
         _kept_until[run_id] = now + _RENEWED_EVERY
-        commands.append(("EXPIRE", stream.key_of(run_id), int(backend.expires or _KEPT_FOR)))
+        commands += stream.keeping(run_id, int(backend.expires or _KEPT_FOR))
     outbox.tell_soon(backend, commands)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import billiard
-import celery
-import kombu
-
-import firexkit
 from firexkit._celery.types import AsyncResult
 from firexkit._serialization import convert_to_serializable
 from firexkit.firex_exceptions import exit_code_of
@@ -29,10 +20,7 @@ from firexkit.result import (
 )
 from firexkit.runtime.progress import Progress, TaskSeen
 from firexkit.runtime.record import Revocation
-
-_FRAME: Final = re.compile(r'  File "(?P<file>[^"]+)", line \d+.*\n(?:(?!  File )    .*\n|  \[Previous.*\n)*')
-_PACKAGES: Final = (celery, billiard, kombu, firexkit)
-_MACHINERY: Final = (*(f"{Path(str(one.__file__)).parent}{os.sep}" for one in _PACKAGES), str(contextlib.__file__))
+from firexkit.runtime.tracebacks import own_traceback
 
 
 @dataclass(frozen=True)
@@ -179,15 +167,3 @@ def _interrupted(error: BaseException | None, but: str) -> list[str]:
 
 def _seen(task: TaskSeen) -> Failure:
     return Failure(task.uuid, task.name, task.exception, own_traceback(task.traceback), task.worker, task.log)
-
-
-def own_traceback(text: str) -> str:
-    """A traceback without the frames of Celery and of the kit; empty when there are no others: the log has them.
-
-    Args:
-        text: as Celery stores it.
-    """
-    frames = [match.group("file") for match in _FRAME.finditer(text)]
-    if all(file.startswith(_MACHINERY) for file in frames):
-        return ""
-    return _FRAME.sub(lambda match: "" if match.group("file").startswith(_MACHINERY) else match.group(), text)

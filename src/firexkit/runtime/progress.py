@@ -49,6 +49,7 @@ class TaskSeen:
         cause: the task that it failed because of.
         from_plugin: whether a plugin brought it.
         chain_depth: how many tasks stand before it in its chain; they are its parents to Celery, not to people.
+        retries: how often it was tried before.
     """
 
     uuid: str
@@ -65,6 +66,7 @@ class TaskSeen:
     cause: str | None = None
     from_plugin: bool = False
     chain_depth: int = 0
+    retries: int = 0
 
     @property
     def short_name(self) -> str:
@@ -148,19 +150,28 @@ def _after(task: TaskSeen, event: Mapping[str, Any]) -> TaskSeen:
     state = STATE_AFTER.get(kind, task.state)
     if task.state in ENDED and kind not in ("task-received", "task-revoked"):
         state = task.state  # told late, or by another process whose clock is behind
+    if _is_late_message(task, event):
+        return replace(task, root=event.get("root_id") or task.root, **_on_message(task, event))
     facts: dict[str, Any] = {"state": state, "root": event.get("root_id") or task.root}
     if kind in _FACTS:
         facts |= _FACTS[kind](task, event)
     return replace(task, **facts)
 
 
-def _on_received(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
+def _is_late_message(task: TaskSeen, event: Mapping[str, Any]) -> bool:
+    """Whether a main process tells of a message that a process of its pool has begun already."""
+    return event["type"] == "task-received" and task.started is not None and event["timestamp"] < task.started
+
+
+def _on_message(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": names.strip_orig(event.get("name") or task.name),
         "parent": event.get("parent_id") or task.parent,
-        "worker": event.get("hostname", ""),
-        "ended": None,
     }
+
+
+def _on_received(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
+    return {**_on_message(task, event), "worker": event.get("hostname", ""), "ended": None}
 
 
 def _on_started(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,6 +186,7 @@ def _on_info(task: TaskSeen, event: Mapping[str, Any]) -> dict[str, Any]:
         "worker": event.get("hostname") or task.worker,
         "from_plugin": bool(event.get(_wire.FROM_PLUGIN)),
         "chain_depth": event.get(_wire.CHAIN_DEPTH) or 0,
+        "retries": event.get(_wire.RETRIES) or 0,
     }
 
 

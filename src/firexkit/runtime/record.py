@@ -77,7 +77,7 @@ class RunRecord:
 def write_record(path: Path, record: RunRecord) -> None:
     """Put a record in place of the one before; a reader sees the old one or the new one, never half of one."""
     content = {**asdict(record), **record.viewers, "viewers": record.viewers}
-    text = json.dumps(_finite(convert_to_serializable(content)), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(convert_to_serializable(content)), indent=2, ensure_ascii=False, allow_nan=False)
     descriptor, fresh = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
@@ -91,13 +91,13 @@ def write_record(path: Path, record: RunRecord) -> None:
         raise
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """A value without NaN and infinities, which JSON does not have: they become text."""
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {_finite(key) if isinstance(key, float) else key: _finite(one) for key, one in value.items()}
-    return [_finite(one) for one in value] if isinstance(value, list) else value
+        return {finite(key) if isinstance(key, float) else key: finite(one) for key, one in value.items()}
+    return [finite(one) for one in value] if isinstance(value, list) else value
 
 
 def read_record(path: Path) -> RunRecord:

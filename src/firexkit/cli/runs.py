@@ -1,0 +1,104 @@
+"""``firex runs``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from firexkit.cli.as_json import run_facts
+from firexkit.cli.lines import Line, line, show, tell_damage
+from firexkit.cli.options import with_runs_directory
+from firexkit.cli.phrases import elapsed, moment, short, short_id, since
+from firexkit.cli.refusal import refused
+from firexkit.cli.run_arguments import RunCommand
+from firexkit.runtime.finding import Asked, Found, found_in
+from firexkit.runtime.remembered import FAILED, LOST, remembered
+from firexkit.runtime.runs import default_runs_directory, runs_in
+
+STYLES = {"SUCCESS": "green", "RUNNING": "cyan", "REVOKED": "yellow", "SOME_FAILED": "red", LOST: "red"}
+MOST_TASKS = 5
+"""Tasks of a run that are named as found."""
+
+
+@click.command("runs", cls=RunCommand)
+@click.argument("text", nargs=-1)
+@click.option("--failed", is_flag=True, help="Only those that failed or were killed.")
+@click.option("--since", "when", metavar="WHEN", help="Only those that began since: 2h, 3d, yesterday, 2026-05-01.")
+@click.option("--task", metavar="NAME", help="Only those with a task of this short or full name.")
+@click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="… that got this argument; repeatable.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="The latest so many.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
+@with_runs_directory
+def command(
+    text: tuple[str, ...],
+    failed: bool,
+    when: str | None,
+    task: str | None,
+    arguments: tuple[str, ...],
+    limit: int,
+    as_json: bool,
+    runs_dir: Path | None,
+) -> None:
+    """Find runs: all words of TEXT stand in the name, arguments, results or error of a task.
+
+    Words are found in any case, and by how they begin; one with blanks, in quotes, as it is. --task, --arg and TEXT
+    are about the same task. Runs are listed the latest first, with the tasks that were found.
+    """
+    with refused(ValueError):
+        asked = Asked(text, task or "", dict(map(_argument, arguments)))
+        after = since(when, datetime.now()) if when else None
+    runs = runs_dir or default_runs_directory()
+    found = [*_found(runs, asked, after, limit, failed=failed)]
+    if as_json:
+        click.echo(json.dumps([_facts(one) for one in found], indent=2))
+    elif found:
+        show(one for run in found for one in _lines(run))
+    else:
+        click.echo(f"no runs{' like that' if asked or failed or when else ''} in {runs}", err=True)
+    for one in found:
+        tell_damage(f"{one.run.directory.run_id}: {told}" for told in one.damage)
+
+
+def _found(runs: Path, asked: Asked, after: float | None, limit: int, *, failed: bool) -> Iterator[Found]:
+    for directory in runs_in(runs):
+        run = remembered(directory)
+        if (failed and run.state not in FAILED) or (after is not None and (run.started_at or 0.0) < after):
+            continue
+        found = found_in(run, asked)
+        if found is not None:
+            yield found
+            limit -= 1
+        if not limit:
+            return
+
+
+def _argument(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ValueError(f"--arg {text}: write it like --arg size=3")
+    return name.strip().removeprefix("--").replace("-", "_"), value
+
+
+def _lines(found: Found) -> Iterator[Line]:
+    run, state = found.run, found.run.state
+    took = run.took(time.time())
+    yield line(
+        f"{run.directory.run_id}  ",
+        (f"{state:<11}", STYLES.get(state, "red")),
+        f"  {moment(run.started_at)}  {elapsed(took) if took is not None else '?':>8}  ",
+        ",".join(run.record.chain) if run.record is not None else "",
+    )
+    for task in found.tasks[:MOST_TASKS]:
+        yield line(("    ", ""), f"{short(task.name)}  ", (f"{short_id(task.id)}  {task.state}", "dim"))
+    if len(found.tasks) > MOST_TASKS:
+        yield line((f"    … and {len(found.tasks) - MOST_TASKS:,} more tasks", "dim"))
+
+
+def _facts(found: Found) -> dict[str, object]:
+    tasks = [{"id": task.id, "name": task.name, "state": str(task.state)} for task in found.tasks]
+    return {**run_facts(found.run, time.time()), "found": tasks, "damage": found.damage}

@@ -1,0 +1,242 @@
+"""Record every run of a broker that others share: each gets a directory, as if it had been submitted here.
+
+Runs that are recorded by somebody else, their own recorder say, are left to that one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from redis.exceptions import RedisError
+
+from firexkit import _wire
+from firexkit.journal import places
+from firexkit.journal.claim import Claim
+from firexkit.journal.counters import Counters
+from firexkit.journal.recorder import GATHER, TROUBLE, Recorder
+from firexkit.journal.store import JournalError
+from firexkit.journal.tree import State, Tree
+from firexkit.runtime.directory import PRIVATE_FILE, RunDirectory, RunDirectoryError, make_run_directory
+from firexkit.runtime.record import RunRecord, read_record, write_record
+from firexkit.runtime.remembered import remembered
+from firexkit.runtime.retention import Limits, remove, superfluous, weighed
+from firexkit.runtime.runs import runs_in
+from firexkit.task.names import short
+
+logger: Final = logging.getLogger(__name__)
+
+IDLE: Final = 60.0
+"""Seconds without news after which a run's journal is made whole, if the run's tasks have ended; else after a day."""
+ABANDONED: Final = 24 * 3600.0
+ASK_AGAIN: Final = 15.0
+"""Seconds until a run that somebody else records is asked for again."""
+OWN_FIRST: Final = 3.0
+"""Seconds that a run's own recorder has to come first."""
+LOOK_FOR_RUNS: Final = 1.0
+PRUNE_EVERY: Final = 60.0
+HOLDER: Final = "recorder"
+"""Stands where a run's own processes write theirs."""
+
+
+class Recorded:
+    """One run that is being recorded.
+
+    Args:
+        directory: where it is kept.
+        client: a redis-py client that does not decode.
+    """
+
+    def __init__(self, directory: RunDirectory, client: Any) -> None:
+        self._directory = directory
+        self._tree = Tree()
+        self._news = time.monotonic()
+        self._recorder = Recorder(directory.run_id, client, directory.path / places.NAME, self._tree_hears)
+        self._held = _held(directory)
+        self._tree_hears(self._recorder.facts())
+
+    def _tree_hears(self, facts: Any) -> None:
+        for fact in facts:
+            self._tree.add(fact)
+
+    @property
+    def tree(self) -> Tree:
+        """The run, as far as it is known."""
+        return self._tree
+
+    def step(self) -> bool:
+        """Record what has come; whether there was anything.
+
+        Raises:
+            JournalError: it can't be written.
+            redis.exceptions.RedisError: the broker does not answer.
+        """
+        if not self._recorder.step(None):
+            return False
+        self._news = time.monotonic()
+        write_record(self._directory.record, self._record())
+        return True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is expected."""
+        has_ended = all(task.has_ended for task in self._tree)
+        return time.monotonic() - self._news > (IDLE if has_ended else ABANDONED)
+
+    def close(self) -> None:
+        """Make the journal whole; the run is over, or recorded on later."""
+        try:
+            self._recorder.close(None)
+            journal = self._directory.path / places.NAME
+            journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+            write_record(self._directory.record, self._record())
+        finally:
+            os.close(self._held)
+
+    def _record(self) -> RunRecord:
+        """What ``run.json`` says: here, of the first chain."""
+        roots = self._tree.roots
+        begun = min((fact.at for task in roots for fact in task.facts), default=time.time())
+        record = RunRecord(
+            firex_id=self._directory.run_id,
+            logs_path=str(self._directory.path),
+            chain=[short(task.name) for task in roots if task.name],
+            inputs={},
+            submission_host="",
+            submission_dir="",
+            submission_cmd=[],
+            submit_proc_start_timestamp=begun,
+        )
+        if not all(task.has_ended for task in self._tree):
+            return record
+        states = {task.state for task in roots}
+        ended = max((task.ended_at or begun for task in self._tree), default=begun)
+        failed = int(states != {State.SUCCEEDED})
+        return replace(
+            record,
+            completed=True,
+            completed_timestamp=ended,
+            revoked=State.REVOKED in states,
+            returncode=failed,
+        )
+
+
+def _held(directory: RunDirectory) -> int:
+    """Mark the run as going on, without a process that could be told to stop it."""
+    descriptor = os.open(directory.alive, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{HOLDER}\n".encode(), 0)
+    return descriptor
+
+
+class ClusterRecorder:
+    """Records every run of a broker that nobody else records.
+
+    Args:
+        client: a redis-py client that does not decode.
+        runs: where each run gets a directory: on a disk of this machine.
+        limits: which runs are kept.
+        metrics: a file for counters, in the format that Prometheus reads; None for none.
+    """
+
+    def __init__(self, client: Any, runs: Path, limits: Limits, metrics: Path | None = None) -> None:
+        self._client = client
+        self._runs = runs
+        self._limits = limits
+        self._metrics = metrics
+        self._open: dict[str, Recorded] = {}
+        self._not_before: dict[str, float] = {}
+        self._closed_at: dict[str, float] = {}
+        self._counters = Counters()
+        self._looked = self._pruned = float("-inf")
+
+    def record(self, ends: Callable[[float], bool]) -> None:
+        """Record until told to end.
+
+        Args:
+            ends: waits for so many seconds, and tells whether it is time to end.
+        """
+        pause, trouble = 0.0, ""
+        while not ends(pause):
+            try:
+                self._step()
+                pause, trouble = GATHER, ""
+            except (RedisError, OSError, JournalError) as error:
+                if trouble != str(error):
+                    logger.error("Nothing is recorded now: %s", error)
+                pause, trouble = TROUBLE, str(error)
+        for run_id in list(self._open):
+            self._close(run_id)
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        if now - self._looked > LOOK_FOR_RUNS:
+            self._looked = now
+            for run_id in self._with_news():
+                self._begin(run_id, now)
+        for run_id, run in list(self._open.items()):
+            if run.step():
+                self._count(run)
+            elif run.is_over:
+                self._close(run_id)
+        if now - self._pruned > PRUNE_EVERY:
+            self._pruned = now
+            self._prune()
+
+    def _with_news(self) -> Iterator[str]:
+        for name, at in self._client.zrange(_wire.JOURNALS, 0, -1, withscores=True):
+            run_id = name.decode()
+            if run_id not in self._open and at > self._closed_at.get(run_id, 0.0):
+                yield run_id
+
+    def _begin(self, run_id: str, now: float) -> None:
+        if now < self._not_before.setdefault(run_id, now + OWN_FIRST):
+            return
+        try:
+            Claim(self._client, run_id, self._runs.absolute() / run_id / places.NAME)
+            self._open[run_id] = Recorded(self._directory_of(run_id), self._client)
+            self._not_before.pop(run_id, None)
+            logger.info("Recording %s", run_id)
+        except (JournalError, RunDirectoryError) as error:
+            logger.debug("%s is not recorded here: %s", run_id, error)
+            self._not_before[run_id] = now + ASK_AGAIN
+
+    def _directory_of(self, run_id: str) -> RunDirectory:
+        directory = RunDirectory(self._runs.absolute() / run_id)
+        if not directory.path.exists():
+            return make_run_directory(self._runs, run_id)
+        with suppress(OSError, ValueError):
+            if read_record(directory.record).submission_cmd:
+                raise RunDirectoryError(f"{directory.path} belongs to whoever submitted {run_id} there")
+        return directory
+
+    def _count(self, run: Recorded) -> None:
+        if self._metrics is None:
+            return
+        for task in run.tree:
+            self._counters.tell(task)
+        part = self._metrics.with_name(f".{self._metrics.name}.part")
+        part.write_text(self._counters.text(), encoding="utf-8")
+        part.replace(self._metrics)
+
+    def _close(self, run_id: str) -> None:
+        run = self._open.pop(run_id)
+        self._closed_at[run_id] = time.time()
+        self._counters.settle([task.id for task in run.tree])
+        run.close()
+
+    def _prune(self) -> None:
+        if self._limits == Limits():
+            return
+        known = [weighed(remembered(directory)) for directory in runs_in(self._runs)]
+        for kept in superfluous(known, self._limits, time.time()):
+            logger.info("Removing %s", kept.directory.run_id)
+            remove(kept.directory)

@@ -1,0 +1,60 @@
+"""Where the log of a task of a run is, here or on another machine."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from firexkit.journal.tree import Task
+from firexkit.runtime.directory import RunDirectory
+
+
+def log_of(directory: RunDirectory, task: Task) -> Path | None:
+    """The log page of a task that can be read here; None when there is none.
+
+    Args:
+        directory: the run's.
+        task: the task.
+    """
+    told = _told(task)
+    if told is not None and told.exists():
+        return told
+    return log_in(directory, task.id)
+
+
+def log_in(directory: RunDirectory, task_id: str) -> Path | None:
+    """The log page of a task in the run's directory, found by the task's id alone.
+
+    Args:
+        directory: the run's.
+        task_id: the whole id.
+    """
+    pages = [*directory.worker_logs.glob("*/*.html")]
+    return next((page for page in pages if page.stem.endswith(f"_{task_id}")), None)
+
+
+def worker_logs(directory: RunDirectory) -> list[Path]:
+    """The log pages of the workers of a run."""
+    return sorted(directory.worker_logs.glob("*.html"))
+
+
+def log_place(directory: RunDirectory, task: Task) -> str:
+    """Where people find the log of a task: a path, with its host when that is another; empty when it has none."""
+    here = log_of(directory, task)
+    if here is not None:
+        return str(here)
+    told = _told(task)
+    if told is None:
+        return ""
+    host = _worker(task).partition("@")[2]
+    return f"{host}:{told}" if host and host != socket.gethostname() else f"{told} (it is gone)"
+
+
+def _told(task: Task) -> Path | None:
+    logs = [body.began.log for body in task.bodies if body.began is not None and body.began.log]
+    return Path(logs[-1]) if logs else None
+
+
+def _worker(task: Task) -> str:
+    workers = [body.began.worker for body in task.bodies if body.began is not None]
+    return workers[-1] if workers else ""

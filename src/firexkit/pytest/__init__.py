@@ -57,7 +57,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """A failed test shows its runs, and what their workers logged."""
     report = yield
     if report.failed and report.when == "call":
-        for run in chain.from_iterable(item.stash.get(_told, [])):
+        told = item.stash.get(_told, [])
+        for run in chain.from_iterable(told):
             report.sections.extend(run.sections())
     return report
 

@@ -14,7 +14,7 @@ from firexkit.journal.tree import State, Task, Tree
 from firexkit.pytest.ending import Ending
 from firexkit.pytest.known_values import KnownValues
 from firexkit.pytest.picture import line_of, picture_of, text_of_page
-from firexkit.runtime.outcome import own_traceback
+from firexkit.runtime.tracebacks import own_traceback
 from firexkit.task.names import short
 
 LOG_LINES: Final = 40

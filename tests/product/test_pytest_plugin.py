@@ -15,7 +15,7 @@ from product.blocks import follow
 from product.firex import PATIENCE, Home, eventually
 
 ROOT = Path(__file__).parents[2]
-SOURCE = str(ROOT / "src")
+SOURCE = os.pathsep.join([str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])])
 FLOW = """\
 import os
 import time

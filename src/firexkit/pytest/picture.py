@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from html import unescape
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 from firexkit._importing import is_users_code
 from firexkit.journal.tree import State, Task, Tree
+from firexkit.runtime.page_text import PageText
 from firexkit.task.names import short
 
 MARKS: Final = {
@@ -22,8 +22,6 @@ MARKS: Final = {
     State.REVOKED: "⊘",
 }
 LONGEST_MESSAGE: Final = 300
-_TAG: Final = re.compile(r"<[^>]*>")
-_HEADER: Final = re.compile(r"\A<!doctype html>.*?<pre>\n?", re.DOTALL | re.IGNORECASE)
 _THREAD: Final = re.compile(r"^(?:Thread|Current thread) ", re.MULTILINE)
 _FRAME: Final = re.compile(r'^  File "(?P<file>[^"]+)", line (?P<line>\d+) in (?P<name>.+)$', re.MULTILINE)
 _BODY: Final = str(Path(__file__).parent.parent / "task" / "execution.py")
@@ -53,7 +51,8 @@ def line_of(task: Task) -> str:
 
 def text_of_page(page: str) -> str:
     """A log page as it reads."""
-    return unescape(_TAG.sub("", _HEADER.sub("", page))).strip()
+    text = PageText()
+    return "\n".join([*text.lines(page), *text.rest()]).strip()
 
 
 def body_in(dump: str) -> str:

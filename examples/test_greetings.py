@@ -31,3 +31,12 @@ def test_nobody_is_not_greeted(firex_eager, guest):
 
     run.assert_failed("greet", match="somebody without a name")
     run.assert_not_ran("frame")
+
+
+@pytest.mark.firex(tasks="greetings.py", plugins="plugins/loud.py")
+def test_a_plugin_takes_a_tasks_place(firex_run):
+    """The plugin's task is asked by the name of the original, which it asks in turn."""
+    run = firex_run("greet,frame", guest="ada")
+
+    assert run.results["banner"] == "* HELLO, ADA! *"
+    assert run.tasks()[0].task.name == "loud.greet"

@@ -114,13 +114,6 @@ def test_a_converter_refuses(desk):
     assert "somebody without a name can't be greeted" in done.stderr
 
 
-def test_the_cake_is_baked_once(desk):
-    """Three are served, but one bakes."""
-    done = desk.firex("run", "party", "-t", "examples/greetings.py", "--guests", "Ada,Grace,Edsger")
-
-    assert (done.stdout.count("▶ serve"), done.stdout.count("▶ bake")) == (3, 1)
-
-
 def test_a_plugin_takes_a_tasks_place(desk):
     """The plugin's task is asked in place of the original, which it asks in turn."""
     plugin = ("--plugins", "examples/plugins/loud.py")

@@ -84,7 +84,8 @@ def show(lines: Iterable[Line]) -> None:
         return
     console = _lazy.module("rich.console").Console(highlight=False, width=width())
     for wraps, text in _runs_of(lines):
-        console.print(text, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis", soft_wrap=False)
+        # What is to be seen whole is left to the terminal: a path that it folds can still be copied as one.
+        console.print(text, no_wrap=True, overflow="ignore" if wraps else "ellipsis", crop=not wraps)
 
 
 def _runs_of(lines: Iterable[Line]) -> Iterable[tuple[bool, Any]]:

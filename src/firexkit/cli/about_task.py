@@ -31,7 +31,7 @@ def about(
     below = Tree(fact for child in children for fact in child.facts)
     yield from _head(task, find, place, now)
     if not task.has_ended:
-        yield field("now", note_on(below, task, now))
+        yield field("now", note_on(Tree(fact for one in (task, *children) for fact in one.facts), task, now))
     yield from _section("arguments", arguments(task, find, room=room))
     yield from _section("results", results(task, room=room))
     yield from _section("error", _error(task, find))

@@ -12,7 +12,7 @@ import click
 
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.run_arguments import RUN_HELP, RunCommand, asked_run, asked_task, with_run, with_task
+from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, asked_task, with_run, with_task
 from firexkit.journal.lookup import Lookup
 from firexkit.journal.store import JournalError
 from firexkit.journal.tree import Task
@@ -23,7 +23,7 @@ from firexkit.runtime.remembered import opened_journal
 from firexkit.runtime.task_logs import log_of, log_place, worker_logs
 
 
-@click.command("logs", cls=RunCommand, epilog=RUN_HELP)
+@click.command("logs", cls=CommandOnRuns, epilog=RUN_HELP)
 @with_run
 @with_task
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run or the task is over.")

@@ -28,7 +28,7 @@ MOST_OFFERED: Final = 20
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class RunCommand(click.Command):
+class CommandOnRuns(click.Command):
     """A command that takes ``-2`` as an argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

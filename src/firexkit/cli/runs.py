@@ -15,7 +15,7 @@ from firexkit.cli.lines import Line, line, show, tell_damage, width
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.phrases import elapsed, moment, short, short_id, since
 from firexkit.cli.refusal import refused
-from firexkit.cli.run_arguments import RunCommand
+from firexkit.cli.run_arguments import CommandOnRuns
 from firexkit.runtime.finding import Asked, Found, found_in
 from firexkit.runtime.remembered import FAILED, LOST, remembered
 from firexkit.runtime.runs import default_runs_directory, runs_in
@@ -27,7 +27,7 @@ MOST_TASKS = 5
 """Tasks of a run that are named as found."""
 
 
-@click.command("runs", cls=RunCommand)
+@click.command("runs", cls=CommandOnRuns)
 @click.argument("text", nargs=-1)
 @click.option("--failed", is_flag=True, help="Only those that failed or were killed.")
 @click.option("--since", "when", metavar="WHEN", help="Only those that began since: 2h, 3d, yesterday, 2026-05-01.")

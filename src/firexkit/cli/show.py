@@ -16,7 +16,7 @@ from firexkit.cli.as_json import run_facts, task_facts, tree_facts
 from firexkit.cli.lines import Line, line, show, tell_damage, width
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.run_arguments import RUN_HELP, RunCommand, asked_run, asked_task, with_run, with_task
+from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, asked_task, with_run, with_task
 from firexkit.cli.tree_lines import Now, tree_lines
 from firexkit.cli.values import with_whole_values
 from firexkit.journal.lookup import Lookup
@@ -27,7 +27,7 @@ from firexkit.runtime.remembered import FAILED, Remembered, opened_journal, reme
 from firexkit.runtime.task_logs import log_place
 
 
-@click.command("show", cls=RunCommand, epilog=RUN_HELP)
+@click.command("show", cls=CommandOnRuns, epilog=RUN_HELP)
 @with_run
 @with_task
 @click.option("--full", is_flag=True, help="Values as a whole, not only how they begin.")

@@ -70,7 +70,7 @@ def test_a_failed_run_is_told_root_cause_first(runs: Path):
         "✔ fetch 1.00 s",
         "✘ 8 x compile ≤ 2.00 s 7 succeeded, 1 failed",
         "✘ compile 1.00 s c0de0003 ValueError: no such file: a.c",
-        "· link never began",
+        "○ link never began",
     ]
 
 

@@ -40,8 +40,8 @@ def test_what_goes_on_says_what_it_waits_for():
     ]
 
     assert shown(facts) == [
-        "… nightly 59 s waits for deploy, 2 x build",
-        "  · deploy queued",
+        "▷ nightly 59 s waits for deploy, 2 x build",
+        "  ○ deploy queued",
         "  ▶ build 57 s x running",
         "  ▶ build 57 s y running",
     ]
@@ -95,7 +95,7 @@ def test_who_failed_because_of_another_says_so():
 def test_what_a_killed_run_leaves_open_is_not_running():
     facts = [queued("r", "ci.nightly"), began("r", "ci.nightly"), queued("q", "ci.build", parent="r")]
 
-    assert shown(facts, LATER) == ["? nightly was running; its end is unknown", "  · build never began"]
+    assert shown(facts, LATER) == ["? nightly was running; its end is unknown", "  ○ build never began"]
 
 
 def test_attempts_and_revocations_are_told():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from firexkit.cli.letters import echo
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
 from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, asked_task, with_run, with_task
@@ -61,9 +62,9 @@ def _tell(lines: Iterable[LogLine], pattern: re.Pattern[str] | None, *, as_json:
             continue
         several = several or before not in (page, None)
         if several and page != before:
-            click.echo(f"==> {page} <==")
+            echo(f"==> {page} <==")
         before = page
-        click.echo(text)
+        echo(text)
 
 
 def _of_workers(directory: RunDirectory) -> tuple[Pages, Callable[[], bool]]:

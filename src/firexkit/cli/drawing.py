@@ -12,7 +12,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from firexkit.cli.branches import MORE, PENDING, Row
-from firexkit.cli.screen import MARKS, elapsed, in_ascii
+from firexkit.cli.letters import in_ascii
+from firexkit.cli.phrases import elapsed
+from firexkit.cli.screen import MARKS
 from firexkit.runtime.progress import BLOCKED, ENDED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED
 
 LOOKS: Final = {

@@ -18,7 +18,8 @@ from rich.text import Text
 
 from firexkit.cli.branches import Branches, fitted
 from firexkit.cli.drawing import Paper, drawn, summed_up
-from firexkit.cli.screen import announce, echo
+from firexkit.cli.letters import echo
+from firexkit.cli.screen import announce
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.progress import TaskSeen
 

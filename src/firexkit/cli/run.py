@@ -18,9 +18,10 @@ from firexkit.cli.completing import RunCommand, complete_words, own_options
 from firexkit.cli.detaching import detached
 from firexkit.cli.help import tell_help
 from firexkit.cli.json_lines import JsonLines
+from firexkit.cli.letters import is_terminal
 from firexkit.cli.options import listed, with_broker, with_runs_directory, with_tasks, with_worker
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.screen import Quiet, is_terminal, screen_for
+from firexkit.cli.screen import Quiet, screen_for
 from firexkit.runtime import broker
 from firexkit.runtime.arguments.parameters import listed as listed_names
 from firexkit.runtime.arguments.words import name_of

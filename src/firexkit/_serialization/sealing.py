@@ -26,7 +26,10 @@ Password: TypeAlias = Callable[[], str]
 
 _BLOCK: Final = 64
 """Lengths are told only to so many bytes."""
-_ADVICE: Final = f"set {SECRET_KEY_SETTING} to a long random text in the app of every client and worker, or give the broker a password"
+_ADVICE: Final = (
+    f"set {SECRET_KEY_SETTING} to a long random text in the app of each client and worker, "
+    "or give the broker a password"
+)
 
 
 class Key(NamedTuple):

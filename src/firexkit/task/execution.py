@@ -21,6 +21,7 @@ from firexkit._celery.messages import (
     travels_whole,
 )
 from firexkit._celery.requests import RequestForDirectCall, raised_by_machinery
+from firexkit._celery.secret_settings import sealing_for
 from firexkit._celery.termination import after_cleaning_up
 from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import being_told
@@ -36,6 +37,7 @@ from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError
 from firexkit.task.hooks import is_users
 from firexkit.task.large_values import keeper_for_result, reader_of
+from firexkit.task.secrets import names_of, wrap
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -110,6 +112,7 @@ class Execution:
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The call as one straight line."""
         self.context.bog = self._filled_bag(args, kwargs)
+        wrap(self.bag, self.task.secret_parameters)
         self._convert(pre_task=True)
         self._gather("pre_task_run")
         self.task.pre_task_run()
@@ -153,6 +156,8 @@ class Execution:
         changes = {name: value for name, value in after if kept.get(name, _ABSENT) is not value}
         origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
         self.bag.update(changes, origins)
+        if pre_task:
+            wrap(self.bag, self.task.secret_parameters)
 
     def _returned(self) -> Any:
         self.bag.close_defaults()
@@ -188,8 +193,9 @@ class Execution:
         following = following_of(task.request, task.app)
         if travels_whole(task.request, following):
             check_for_plain_task(whole := fetched(returned), following, task_name=task.name)
-            return carried(whole, None, task_name=task.name)
-        return carried(returned, partial(keeper_for_result, task, self.known), task_name=task.name)
+            return carried(whole, None, task_name=task.name, secret=names_of(task))
+        keeper = partial(keeper_for_result, task, self.known)
+        return carried(returned, keeper, task_name=task.name, secret=names_of(task))
 
     def _report(self, error: BaseException) -> None:
         """Tell how a call failed. A call for the end of the process is a failure, too, and is raised as one."""
@@ -213,11 +219,12 @@ class Execution:
 
 def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run one call of a task, made by a worker or by whoever calls the task as a function."""
-    if _is_direct(task):
-        with RequestForDirectCall(task, args, kwargs):
-            return _executed(task, args, kwargs)
-    check_begun(task)
-    return _executed(task, *received(task.request, args, kwargs, reader_of(task.app)))
+    with sealing_for(task.app):
+        if _is_direct(task):
+            with RequestForDirectCall(task, args, kwargs):
+                return _executed(task, args, kwargs)
+        check_begun(task)
+        return _executed(task, *received(task.request, args, kwargs, reader_of(task.app)))
 
 
 def _executed(task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -15,9 +15,7 @@ from firexkit import _announce, _returns, _wire
 from firexkit._celery.types import AsyncResult, Signature, Task
 from firexkit._functions import parameters_of
 from firexkit._serialization.large import entries_of, late
-from firexkit._serialization.masking import masked
 from firexkit.bag_of_goodies import BagOfGoodies
-from firexkit.secret import Secret
 from firexkit.task import cache, declaration, logfile, names, once, run_records, telling
 from firexkit.task.arguments import DictWillNotAllowWrites
 from firexkit.task.children import Extracted, PendingChildStrategy, TaskEnqueueSpec, Wait
@@ -26,7 +24,6 @@ from firexkit.task.execution import Execution, TaskContext, execute
 from firexkit.task.flame import collapse_op, flame_entry, shown
 from firexkit.task.publishing import publication
 from firexkit.task.retrying import options_of_retry
-from firexkit.task.secrets import names_of
 from firexkit.task.signals import get_task_start_time, get_time_from_task_start
 
 
@@ -61,7 +58,6 @@ class FireXTask(Task):
     undecorated: Callable[..., Any]
     return_keys: tuple[str, ...]
     code_filepath: str | None
-    secret_parameters: frozenset[str]
     flame_data_configs: dict[Any, dict[str, Any]]
     executions: Any
 
@@ -461,7 +457,7 @@ class FireXTask(Task):
         )
 
     def enqueue_child_once(
-        self, *args: Any, enqueue_once_key: str | Secret[Any], block: bool = False, **kwargs: Any
+        self, *args: Any, enqueue_once_key: once.Key, block: bool = False, **kwargs: Any
     ) -> AsyncResult | None:
         """Run a chain at most once per key and run, whichever task asks first.
 
@@ -474,9 +470,7 @@ class FireXTask(Task):
         result: AsyncResult | None = once.enqueue_once(self, args, kwargs, key=enqueue_once_key, block=block)
         return result
 
-    def enqueue_child_once_and_extract(
-        self, *args: Any, enqueue_once_key: str | Secret[Any], **kwargs: Any
-    ) -> Extracted:
+    def enqueue_child_once_and_extract(self, *args: Any, enqueue_once_key: once.Key, **kwargs: Any) -> Extracted:
         """Apply a chain with a unique key only once per run, and extract results from it.
 
         Args:
@@ -592,11 +586,7 @@ class FireXTask(Task):
     def send_firex_data(self, data: Mapping[str, Any]) -> None:
         """Show the values, given by name, that the task's flame configs ask for."""
         configs = self.execution.context.flame_configs
-        if (
-            configs
-            and not self.request.called_directly
-            and (entries := shown(configs, masked(data, names_of(self)), self))
-        ):
+        if configs and not self.request.called_directly and (entries := shown(configs, data, self)):
             self.send_event(_wire.EVENT_FLAME, **{_wire.FLAME_DATA: entries})
 
     def update_firex_data(self, **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from firexkit import _wire
@@ -31,13 +31,13 @@ from firexkit.task.children import PENDING
 from firexkit.task.claiming import Asking, kept
 from firexkit.task.rerun import lost_bodies
 
+Key: TypeAlias = str | Secret[Any]
+"""What a chain runs once for."""
 _SOON: Final = 0.01
 """Seconds for which a task keeps its slot: most claims are published by then."""
 
 
-def enqueue_once(
-    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str | Secret[Any], block: bool
-) -> Any:
+def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: Key, block: bool) -> Any:
     """Send a chain unless its key was taken; then join the task that runs for the key.
 
     Args:
@@ -68,7 +68,7 @@ def enqueue_once(
     return _joined(task, task.AsyncResult(claim.task_id), {**asked.options, **left}, block=block)
 
 
-def _readable_by_all(key: str | Secret[Any]) -> str:
+def _readable_by_all(key: Key) -> str:
     """A key as it may be stored."""
     if isinstance(key, Secret):
         return fingerprint(str(key.reveal()))

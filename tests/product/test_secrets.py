@@ -73,7 +73,12 @@ def hesitate(self, pin: Secret, **kwargs):
 
 @app.task
 def wrong(pin: Secret, passwd):
-    raise ValueError(f"the pin {{pin}} is wrong", pin, [pin])
+    print(f"printed {{pin.reveal()}}")
+    try:
+        raise OSError(5, f"no {{passwd}}", f"/pins/{{pin.reveal()}}")
+    except OSError:
+        logger.exception("logged %s", pin.reveal())
+        raise ValueError(f"the pin {{pin}} is not {{pin.reveal()}}", pin, [pin], passwd)
 
 
 @app.task(returns="db_password")
@@ -190,7 +195,8 @@ def test_a_secret_is_found_nowhere(guarded: Home):
     assert leaks(in_files(guarded.path)) == []
     assert len(heard.events) > 20
     assert len(heard.commands) > 100
-    assert any("deploys with *** as me" in text for text in in_files(guarded.latest))
+    for told in ("deploys with *** as me", "printed ***", "logged ***", "/pins/***", "the pin *** is not ***"):
+        assert any(told in text for text in in_files(guarded.latest)), told
 
 
 def test_a_typed_secret_is_masked_and_warned_about(guarded: Home):

@@ -31,7 +31,7 @@ from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.result.errors import tells_of_revocation
-from firexkit.task import cache, logfile
+from firexkit.task import cache, logfile, redaction
 from firexkit.task.beginning import check_begun
 from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError
@@ -112,7 +112,7 @@ class Execution:
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The call as one straight line."""
         self.context.bog = self._filled_bag(args, kwargs)
-        wrap(self.bag, self.task.secret_parameters)
+        self._keep_secret()
         self._convert(pre_task=True)
         self._gather("pre_task_run")
         self.task.pre_task_run()
@@ -157,7 +157,11 @@ class Execution:
         origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
         self.bag.update(changes, origins)
         if pre_task:
-            wrap(self.bag, self.task.secret_parameters)
+            self._keep_secret()
+
+    def _keep_secret(self) -> None:
+        wrap(self.bag, self.task.secret_parameters)
+        redaction.know(self.bag.get_bag(), names_of(self.task))
 
     def _returned(self) -> Any:
         self.bag.close_defaults()
@@ -203,11 +207,13 @@ class Execution:
             # These steer Celery; they are no failures.
             logger.debug("%s: %s", self.task.name, type(error).__name__)
         elif isinstance(error, Exception):
+            redaction.clean(error)
             self.task.handle_exception(error)
         elif self._ends_process(error):
             outbox.dropped()  # whoever ends it says so; nothing that was to be told before may come after that
         elif isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
             # Celery would let the process end and store no state, and whoever waits would wait on.
+            redaction.clean(error)
             failure = TaskExitError(f"{self.task.name} called for the end of its process: {error!r}")
             self.task.handle_exception(failure.with_traceback(error.__traceback__), raise_exception=False)
             raise failure from None
@@ -219,7 +225,7 @@ class Execution:
 
 def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run one call of a task, made by a worker or by whoever calls the task as a function."""
-    with sealing_for(task.app):
+    with sealing_for(task.app), redaction.forgetting():
         if _is_direct(task):
             with RequestForDirectCall(task, args, kwargs):
                 return _executed(task, args, kwargs)

@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from firexkit import Secret
+from firexkit._serialization.redaction import clean, forgetting, know, redacted
 from firexkit.secret import SecretNames
-from firexkit.task.redaction import clean, forgetting, know, redacted
 
 WORD, OTHER = "correct-horse", "correct-horse-battery"
 

@@ -25,13 +25,14 @@ from firexkit._celery.secret_settings import sealing_for
 from firexkit._celery.termination import after_cleaning_up
 from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import being_told
+from firexkit._serialization import redaction
 from firexkit._serialization.keeping import Known
 from firexkit._serialization.large import LateDict, entries_of, fetched
 from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.result.errors import tells_of_revocation
-from firexkit.task import cache, logfile, redaction
+from firexkit.task import cache, logfile
 from firexkit.task.beginning import check_begun
 from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError

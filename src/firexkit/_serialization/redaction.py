@@ -56,6 +56,11 @@ def know(values: Mapping[str, Any], names: Container[str]) -> None:
         _install()
 
 
+def known() -> tuple[str, ...]:
+    """The secret texts of the call that runs here."""
+    return _known.get()
+
+
 def redacted(text: str) -> str:
     """A text without the secrets that are known here."""
     for secret in _known.get():

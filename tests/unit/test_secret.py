@@ -190,6 +190,9 @@ def test_command_line():
     """Values of listed names are hidden, in both forms; what has no value hides nothing."""
     words = ["firex", "run", "deploy", "--token", WORD, "--db-password=a=b", "--secret", "--n", "3", "--api_key", "-5"]
 
+    ours = ["--secret", "a=f", "--", "--secret"]
+
+    assert masked_command([*ours, WORD], NAMES) == [*ours, MASK]
     assert masked_command(words, NAMES) == [
         *("firex", "run", "deploy", "--token", MASK, f"--db-password={MASK}", "--secret", "--n", "3", "--api_key", MASK)
     ]

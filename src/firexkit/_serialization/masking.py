@@ -11,6 +11,7 @@ from firexkit.secret import MASK, Secret
 
 _PLAIN: Final = (type(None), bool)
 """Of these there are too few values to keep one secret, and to know that there is none helps."""
+_OPTION: Final = "secret"
 
 
 def masked(values: Mapping[str, Any], names: Container[str]) -> Mapping[str, Any]:
@@ -56,6 +57,8 @@ def readable_arguments(values: Mapping[str, Any], names: Container[str]) -> dict
 def masked_command(words: Sequence[str], names: Container[str]) -> list[str]:
     """A command line with ``***`` for the values of ``--name value`` and ``--name=value``.
 
+    Before ``--``, the option ``--secret`` is that of ``firex``; it holds no value.
+
     Args:
         words: its words.
         names: of arguments that hold secrets.
@@ -64,7 +67,8 @@ def masked_command(words: Sequence[str], names: Container[str]) -> list[str]:
     is_value = False
     for word in words:
         name, equals, _ = word.removeprefix("--").partition("=")
-        is_name = word.startswith("--") and name.replace("-", "_") in names
+        is_ours = name == _OPTION and "--" not in shown
+        is_name = word.startswith("--") and name.replace("-", "_") in names and not is_ours
         if is_value and not word.startswith("--"):
             shown.append(MASK)
         else:

@@ -12,7 +12,7 @@ from setproctitle import setproctitle
 
 from firexkit._serialization.masking import masked_command
 from firexkit.cli.refusal import Refusal
-from firexkit.runtime.arguments.words import name_of, option
+from firexkit.runtime.arguments.words import name_of
 from firexkit.secret import Secret
 
 _STANDARD_INPUT: Final = "-"
@@ -69,17 +69,13 @@ def hide_typed(names: Container[str]) -> None:
     shown = masked_command(sys.argv, names)
     if shown == sys.argv:
         return
-    typed = [word for word, one in zip(sys.argv, shown, strict=True) if word.startswith("--") and _holds(word, names)]
-    words = list(dict.fromkeys(word.partition("=")[0].removeprefix("--") for word in typed))
-    first = option(name_of(words[0]) or words[0])
+    at = next(at for at, (word, one) in enumerate(zip(sys.argv, shown, strict=True)) if word != one)
+    written = shown[at].partition("=")[0] if shown[at].startswith("--") else shown[at - 1]
+    name = written.removeprefix("--")
     click.echo(
-        f"firex: everybody on this machine could read {first} on the command line, and the shell remembers it: "
-        f"give it by --secret {words[0]} (asked for), or by --secret {words[0]}=FILE",
+        f"firex: everybody on this machine could read {written} on the command line, and the shell remembers it: "
+        f"give it by --secret {name} (asked for), or by --secret {name}=FILE",
         err=True,
     )
     sys.argv[:] = shown
     setproctitle(" ".join(shown))
-
-
-def _holds(word: str, names: Container[str]) -> bool:
-    return word.removeprefix("--").partition("=")[0].replace("-", "_") in names

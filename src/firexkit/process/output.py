@@ -25,7 +25,7 @@ Write = Callable[[str], None]
 
 
 class Masks(NamedTuple):
-    """What is hidden: in what the caller gets, the secrets it named; elsewhere, the environment's and the task's, too."""
+    """What is hidden: to the caller, the secrets it named; to everybody else, the environment's and the task's, too."""
 
     given: Mask
     shown: Mask

@@ -19,6 +19,7 @@ from typing import Final
 from firexkit._celery.hearing import Ear, Event
 from firexkit._celery.patience import outages
 from firexkit._celery.types import AsyncResult
+from firexkit._serialization.masking import masked
 from firexkit._wire import RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.app import FireX
 from firexkit.broker_address import bare, password_in
@@ -158,7 +159,7 @@ class Conductor:
         self._wait_for_last_events()
         self._end_leftovers()
         self._tell_report_errors(self._reports.post_run(self._app, self._directory.run_id, **self._arguments))
-        return ended
+        return replace(ended, results=dict(masked(ended.results, self._submission.secret)))
 
     def _meet_broker(self, supervision: Supervision) -> None:
         _, address = supervision.hear()

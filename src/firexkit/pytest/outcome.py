@@ -14,7 +14,7 @@ from firexkit.journal.tree import State, Task, Tree
 from firexkit.pytest.ending import Ending
 from firexkit.pytest.known_values import KnownValues
 from firexkit.pytest.picture import line_of, picture_of, text_of_page
-from firexkit.runtime.outcome import own_traceback
+from firexkit.runtime.tracebacks import own_traceback
 from firexkit.task.names import short
 
 LOG_LINES: Final = 40
@@ -165,11 +165,11 @@ class Run:
         """
         __tracebackhide__ = True
         found = self.tasks(name)
-        if len(found) == 1:
-            return found[0]
-        if found:
+        if not found:
+            _fail(f"the run has no task called {name}{_did_you_mean(name, self._names())}", self)
+        if len(found) > 1:
             _fail(f"the run has {len(found)} tasks called {name}; tasks({name!r}) gives them all", self)
-        _fail(f"the run has no task called {name}{_did_you_mean(name, self._names())}", self)
+        return found[0]
 
     def logs(self, name: str) -> str:
         """What the task of that name logged and printed, as text; of several, one after the other.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 
 import pytest
 
@@ -143,6 +144,17 @@ def test_a_sealed_journal_is_one_file(journal, path, tmp_path):
         assert Tree(recorded.fact for recorded in reader.facts()) == Tree(FACTS)
 
     assert [one.name for one in (tmp_path / "elsewhere").iterdir()] == [path.name]
+
+
+def test_who_reads_a_journal_does_not_keep_it_from_being_sealed(journal, path):
+    """It waits until they are done, which takes them a moment."""
+    reader = Journal(path)
+    leaving = threading.Timer(0.2, reader.close)
+    leaving.start()
+    journal.seal()
+    leaving.join()
+
+    assert not path.with_name(f"{path.name}-wal").exists()
 
 
 # ── bad input ─────────────────────────────────────────────────────────────────────────────

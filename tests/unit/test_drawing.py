@@ -80,3 +80,20 @@ def test_the_line_below_the_tree():
     assert summed_up(counts, 75.4, Paper(80, 24)).plain == "1:15  8 running, 20 queued, 4,812 succeeded"
     assert summed_up({}, 0.4, Paper(80, 24)).plain == "0 s  starting"
     assert summed_up({SUCCEEDED: 1}, 0.4, Paper(80, 24), is_over=True).plain == "0.40 s  1 succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("ValueError('nothing works')", "ValueError: nothing works"),
+        ("FireXReturnCodeException(3, 'tests fail')", "FireXReturnCodeException: tests fail"),
+        ("""SyntaxError("don't", ('a.py', 2))""", "SyntaxError: don't"),
+        ("KeyError()", "KeyError()"),
+        ("Odd(<object>)", "Odd(<object>)"),
+        ("TimeLimitExceeded(600.0)", "TimeLimitExceeded(600.0)"),
+    ],
+)
+def test_an_error_is_shown_by_its_class_and_text(error: str, shown: str):
+    row = Row(0, FAILED, "check", counts={FAILED: 1}, note=error)
+
+    assert drawn([row], Paper(80, 24), 0.0)[0].plain.split(maxsplit=2)[2] == shown

@@ -32,8 +32,10 @@ TIME_WIDTH: Final = 7
 GAP: Final = "  "
 SHORTEST_BAR: Final = 6
 LONGEST_BAR: Final = 30
-_ERROR: Final = re.compile(r"^([\w.]+)\((['\"])(.*)\2,?\)$")
-"""An error as Python represents it: its class, and the text that it was made with."""
+_ERROR: Final = re.compile(r"""^([\w.]+)\((?:-?\d+, )?(['"])(.*?)(?<!\\)\2[,)].*""")
+"""An error as Python represents it: its class, and the first text that it was made with."""
+LONG: Final = 2.0
+"""Seconds from which on it is of interest how long the longest of several takes."""
 WIDE: Final = 120
 """From this width on there is room for what is not needed at once."""
 
@@ -174,7 +176,7 @@ def _words(row: Row) -> Iterator[str]:
 def _numbers(row: Row, paper: Paper, now: float) -> tuple[str, str]:
     """``38 of 40``, and how many are not yet done or did not go well."""
     rest = _counted(row.counts, [state for state in COUNTED if state != SUCCEEDED])
-    if row.longest is not None and paper.width >= WIDE:
+    if row.longest is not None and now - row.longest >= LONG and paper.width >= WIDE:
         rest += f" (longest {passing(now - row.longest)})"
     return f"{row.ended:,} of {row.tasks:,}", rest
 

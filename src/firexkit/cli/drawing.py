@@ -13,7 +13,7 @@ from rich.text import Text
 
 from firexkit.cli.branches import MORE, PENDING, Row
 from firexkit.cli.screen import MARKS, elapsed, in_ascii
-from firexkit.runtime.progress import BLOCKED, ENDED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED
+from firexkit.runtime.progress import BLOCKED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED
 
 LOOKS: Final = {
     **MARKS,
@@ -22,6 +22,8 @@ LOOKS: Final = {
     PENDING: ("○", "dim"),
     MORE: ("…", "dim"),
 }
+CALM: Final = frozenset({RUNNING, BLOCKED, SUCCEEDED})
+"""States that colour their sign, not the whole row."""
 WORDS: Final = {RECEIVED: "queued", PENDING: "not sent", RETRIED: "to be tried again", REVOKED: REVOKED}
 """What a state is called where its own name says less."""
 COUNTED: Final = (RUNNING, BLOCKED, RETRIED, RECEIVED, SUCCEEDED, FAILED, REVOKED, PENDING)
@@ -116,10 +118,11 @@ def _line(row: Row, name_width: int, width: int, paper: Paper, now: float) -> Te
     indent = _indent(row, width)
     dots = "..." if paper.is_ascii else "…"
     name = cut_middle(_letters(row.name, paper), max(name_width - indent - 2, 1), dots)
-    line = Text(f"{' ' * indent}{_letters(mark, paper)} ", style=style)
+    line = Text(" " * indent, style="" if row.state in CALM else style)
+    line.append(f"{_letters(mark, paper)} ", style=style)
     line.append(name, style="bold" if row.state in (RUNNING, FAILED) else "")
     line.append(" " * max(0, name_width - line.cell_len))
-    line.append(GAP + _time(row, now).rjust(TIME_WIDTH) + GAP, style="" if row.state in ENDED else "default")
+    line.append(GAP + _time(row, now).rjust(TIME_WIDTH) + GAP)
     for part in _details(row, width - line.cell_len, paper, now):
         line.append_text(part)
     if line.cell_len > width:

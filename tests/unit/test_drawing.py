@@ -43,6 +43,13 @@ def test_a_wide_terminal_has_room_for_whole_names_longer_bars_and_the_longest():
     assert f"38 of 40  {'█' * 28}{'░' * 2}  2 running, 1 failed (longest 1:00)" in wide[1]
 
 
+def test_what_may_grow_has_no_bar():
+    """It would always look as if it were nearly done."""
+    row = Row(0, RUNNING, "check", 10.0, None, {SUCCEEDED: 37, RUNNING: 2}, may_grow=True)
+
+    assert drawn([row], Paper(80, 24), 100.0)[0].plain == "▶ check     1:30  37 of 39 so far  2 running"
+
+
 @pytest.mark.parametrize("width", [1, 20, 33, 40, 79, 80, 120, 200])
 @pytest.mark.parametrize("is_ascii", [False, True])
 def test_no_line_is_wrapped_and_the_last_column_stays_empty(width: int, is_ascii: bool):

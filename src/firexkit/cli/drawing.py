@@ -157,8 +157,13 @@ def _time(row: Row, now: float) -> str:
 
 def _width_of_rest(row: Row, paper: Paper, now: float) -> int:
     """Columns that all there is to say of a row takes, with a bar that can be read."""
-    bar = 0 if row.tasks < 2 or row.until is not None else len(GAP) + LONGEST_BAR // 2
+    bar = len(GAP) + LONGEST_BAR // 2 if _has_bar(row) else 0
     return cell_len(_told(row, paper, now)) + bar
+
+
+def _has_bar(row: Row) -> bool:
+    """Whether there is a part of a whole to show; a whole that may grow would always look as if it were nearly done."""
+    return row.tasks > 1 and row.until is None and not row.may_grow
 
 
 def _told(row: Row, paper: Paper, now: float) -> str:
@@ -181,13 +186,13 @@ def _numbers(row: Row, paper: Paper, now: float) -> tuple[str, str]:
     rest = _counted(row.counts, [state for state in COUNTED if state != SUCCEEDED])
     if row.longest is not None and now - row.longest >= LONG and paper.width >= WIDE:
         rest += f" (longest {passing(now - row.longest)})"
-    return f"{row.ended:,} of {row.tasks:,}", rest
+    return f"{row.ended:,} of {row.tasks:,}{' so far' if row.may_grow else ''}", rest
 
 
 def _details(row: Row, room: int, paper: Paper, now: float) -> Iterator[Text]:
     told = _told(row, paper, now)
     bar = min(LONGEST_BAR if paper.width >= WIDE else LONGEST_BAR // 2, room - len(told) - len(GAP))
-    if row.tasks < 2 or row.until is not None or bar < SHORTEST_BAR:
+    if not _has_bar(row) or bar < SHORTEST_BAR:
         yield Text(told, style="red" if row.state == FAILED else "dim")
         return
     numbers, rest = _numbers(row, paper, now)

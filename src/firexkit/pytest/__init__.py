@@ -6,6 +6,7 @@ pytest loads this plugin in every session of the environment, so whatever is hea
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -38,7 +39,7 @@ __all__ = [
 
 MARKER: Final = "firex(tasks=..., plugins=...): files and modules with the tasks and plugins of firex_app"
 TIMEOUT: Final = "firex_timeout"
-_told: Final = pytest.StashKey[list[Any]]()
+_told: Final = pytest.StashKey[list[list[Any]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +57,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     """A failed test shows its runs, and what their workers logged."""
     report = yield
     if report.failed and report.when == "call":
-        for run in item.stash.get(_told, []):
+        told = item.stash.get(_told, [])
+        for run in chain.from_iterable(told):
             report.sections.extend(run.sections())
     return report
 
@@ -96,15 +98,16 @@ def firex_run(request: pytest.FixtureRequest, firex_app: FireX, _firex_embedded:
     ``firex_run(greet.s() | frame.s(), guest="ada")``, ``firex_run("greet,frame", guest="ada")``
     """
     runs = _lazy.module("firexkit.pytest.running").WorkerRuns(firex_app, _firex_embedded, _timeout(request.config))
-    request.node.stash[_told] = runs.made
+    request.node.stash.setdefault(_told, []).append(runs.made)
     yield runs
     _firex_embedded.clean()
 
 
 @pytest.fixture
-def firex_eager(_firex_tasks: FireX) -> Iterator[EagerRuns]:
+def firex_eager(request: pytest.FixtureRequest, _firex_tasks: FireX) -> Iterator[EagerRuns]:
     """Runs tasks as ``firex_run`` does, but in the test's process and without any server."""
     runs: EagerRuns = _lazy.module("firexkit.pytest.eager").EagerRuns(_firex_tasks)
+    request.node.stash.setdefault(_told, []).append(runs.made)
     yield runs
     runs.close()
 

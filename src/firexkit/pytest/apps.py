@@ -32,10 +32,10 @@ class TestApp(FireX):
 
 
 class Apps:
-    """The apps of a session: one for each choice of files, because Python imports a file once."""
+    """The apps of a session: one for each choice of plugins, because Python imports a file once, into one app."""
 
     def __init__(self) -> None:
-        self._loaded: dict[Sources, TestApp] = {}
+        self._by_plugins: dict[tuple[str, ...], TestApp] = {}
 
     @contextmanager
     def for_test(self, test: pytest.Item) -> Iterator[FireX]:
@@ -48,28 +48,27 @@ class Apps:
             pytest.UsageError: its marker says something else than files.
             SourceError: a file can't be imported.
         """
-        sources = sources_of(test)
+        tasks, plugins = sources_of(test)
         with current_apps_kept():
-            app = self._loaded.get(sources) or _made(sources)
-            if any(sources):
-                self._loaded[sources] = app
+            app = self._loaded(tasks, plugins) if tasks or plugins else TestApp("firex")
             app.set_current()
-            tasks, settings = dict(app.tasks), dict(app.conf.changes)
+            registered, settings = dict(app.tasks), dict(app.conf.changes)
+            app.is_loaded = True
             try:
                 yield app
             finally:
-                _put_back(app.tasks, tasks)
+                _put_back(app.tasks, registered)
                 _put_back(app.conf.changes, settings)
 
-
-def _made(sources: Sources) -> TestApp:
-    app = TestApp("firex")
-    if any(sources):
-        tasks, plugins = sources
-        load_tasks(app, tasks)
-        load_plugins(app, plugins)
-    app.is_loaded = True
-    return app
+    def _loaded(self, tasks: tuple[str, ...], plugins: tuple[str, ...]) -> TestApp:
+        known = self._by_plugins.get(plugins)
+        app = known or TestApp("firex")
+        app.is_loaded = False
+        load_tasks(app, tasks)  # those that are there already are left alone
+        if known is None:
+            load_plugins(app, plugins)
+        self._by_plugins[plugins] = app
+        return app
 
 
 def _put_back(now: dict[str, Any], before: dict[str, Any]) -> None:

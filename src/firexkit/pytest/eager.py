@@ -21,9 +21,11 @@ from firexkit.pytest.known_values import KnownValues
 from firexkit.pytest.outcome import Run
 from firexkit.result import (
     ChainException,
+    first_non_chain_interrupted_exception,
     get_results,
     get_task_results,
     get_tasks_inputs_from_result,
+    last_causing_chain_interrupted_exception,
     wait_on_async_results,
 )
 from firexkit.runtime.directory import make_run_directory
@@ -78,7 +80,7 @@ class EagerRuns:
         told = _Told()
         with current_apps_kept(), _eager(app), told.listening():
             app.set_current()
-            ending = _end_of(with_arguments(chain, arguments, Uid(directory.run_id, str(directory.path))))
+            ending = _end_of(with_arguments(chain, arguments, Uid(directory.run_id, str(directory.path))), told)
         run = Run(
             id=directory.run_id,
             ending=ending,
@@ -98,13 +100,23 @@ class EagerRuns:
         self._open.close()
 
 
-def _end_of(chain: Any) -> Ending:
-    result = chain.enqueue()
+def _end_of(chain: Any, told: _Told) -> Ending:
+    try:
+        result = chain.enqueue()
+    except Exception as error:
+        if not told.failed:
+            raise  # before anything began
+        # Celery raises what a member of a chain failed with when the next one is to run in this process.
+        return Ending(told.results, first_non_chain_interrupted_exception(error), _blamed(error) or told.failed[-1])
     try:
         wait_on_async_results(result)
     except ChainException as error:
         return ending_of(error, result)
     return Ending(get_results(result))
+
+
+def _blamed(error: BaseException) -> str:
+    return str(getattr(last_causing_chain_interrupted_exception(error), "task_id", None) or "")
 
 
 @contextmanager
@@ -140,6 +152,8 @@ class _Told:
     def __init__(self) -> None:
         self.tree = Tree()
         self.bags: list[Mapping[str, Any]] = []
+        self.failed: list[str] = []
+        self.results: dict[str, Any] = {}
         self._valuer = Valuer()
         self._running: list[Began] = []
 
@@ -171,10 +185,13 @@ class _Told:
         self.bags.append(bag)
         returned = get_task_results(bag)
         given = get_tasks_inputs_from_result(bag)
+        if len(self._running) == 1:
+            self.results.update(returned)
         self._running[-1] = _with_arguments(self._running[-1], self._entries(given))
         self._ends_with(Returned, results=self._entries(returned))
 
     def _fails(self, exception: BaseException, einfo: Any = None, **_: Any) -> None:
+        self.failed.append(self._running[-1].task)
         trace = str(getattr(einfo, "traceback", "") or "")
         self._ends_with(Failed, error=type(exception).__name__, message=str(exception), traceback=trace)
 

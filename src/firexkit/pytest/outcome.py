@@ -265,6 +265,7 @@ class Run:
 
     def sections(self) -> Iterator[tuple[str, str]]:
         """What pytest shows of it below a test that failed: headings with their texts."""
+        yield f"run {self.id}", str(self)
         if self.worker_log is not None and self.worker_log.is_file():
             lines = text_of_page(self.worker_log.read_text(encoding="utf-8", errors="replace")).splitlines()
             yield f"log of the worker of {self.id}", "\n".join(lines[-LOG_LINES:])

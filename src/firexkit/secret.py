@@ -18,6 +18,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 MASK: Final = "***"
 """What is shown in the place of a secret."""
+NEVER_SECRET: Final = frozenset({"true", "false", "none", "null"})
+"""Values of settings that only have a name like a secret's."""
 SECRET_ARGUMENTS: Final = (
     "api_key",
     "credentials",

@@ -22,9 +22,12 @@ def factory():
 
 def test_texts():
     """All secrets that are known are hidden, the longest first; short ones and other names are not."""
-    know({"a": Secret(OTHER), "token": WORD, "b": Secret("abc"), "c": "plain", "d": Secret(b"bytes")}, SecretNames())
+    know(
+        {"a": Secret(OTHER), "token": WORD, "b": Secret("abc"), "c": "plain", "d": Secret(b"bytes"), "api_key": "none"},
+        SecretNames(),
+    )
 
-    assert redacted(f"{WORD} {OTHER} abc plain bytes") == "*** *** abc plain bytes"
+    assert redacted(f"{WORD} {OTHER} abc plain bytes none") == "*** *** abc plain bytes none"
 
 
 def test_forgotten():

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from firexkit._serialization.large import entries_of
 from firexkit._serialization.text import safe_str
-from firexkit.secret import MASK, Secret, SecretNames, revealed
+from firexkit.secret import MASK, NEVER_SECRET, Secret, SecretNames, revealed
 
 SHORTEST: Final = 4
 """Characters; shorter ones stand in too many texts by chance."""
@@ -49,6 +49,7 @@ def know(values: Mapping[str, Any], names: SecretNames) -> None:
         return
     found = [revealed(value) for name, value in kept.items() if type(value) is Secret or name in secret]
     texts = {text for text in found if isinstance(text, str) and len(text) >= SHORTEST}
+    texts = {text for text in texts if text.lower() not in NEVER_SECRET}
     if texts - {*_known.get()}:
         # The longest first: one may be a part of another.
         _known.set(tuple(sorted({*_known.get(), *texts}, key=len, reverse=True)))

@@ -7,7 +7,7 @@ broker it is encrypted. Only who asks for it, with :meth:`Secret.reveal`, gets t
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, Final, Generic, NoReturn, TypeVar, cast, final, get_args
 
 from firexkit import _lazy
@@ -18,6 +18,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 MASK: Final = "***"
 """What is shown in the place of a secret."""
+NEVER_SECRET: Final = frozenset({"true", "false", "none", "null"})
+"""Values of settings that only have a name like a secret's."""
 SECRET_ARGUMENTS: Final = (
     "api_key",
     "credentials",
@@ -123,10 +125,25 @@ class SecretNames(Collection[str]):
         self._ends = tuple(f"_{word}" for word in self._words)
         self._exactly = frozenset(exactly)
         self._known: dict[str, bool] = {}
+        self._known_among: dict[tuple[Any, ...], tuple[str, ...]] = {}
 
     def and_exactly(self, names: Collection[str]) -> SecretNames:
         """These, and further names as they are."""
         return SecretNames(self._words, self._exactly | {*names}) if names else self
+
+    def among(self, names: Iterable[Any]) -> tuple[str, ...]:
+        """Those of some names that hold secrets; quick if the same ones were asked about before.
+
+        Args:
+            names: of all arguments of a call, say.
+        """
+        asked = tuple(names)
+        found = self._known_among.get(asked)
+        if found is None:
+            found = tuple(name for name in asked if name in self)
+            if len(self._known_among) < _MOST_KNOWN:
+                self._known_among[asked] = found
+        return found
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):

@@ -22,22 +22,25 @@ def factory():
 
 def test_texts():
     """All secrets that are known are hidden, the longest first; short ones and other names are not."""
-    know({"a": Secret(OTHER), "token": WORD, "b": Secret("abc"), "c": "plain", "d": Secret(b"bytes")}, SecretNames())
+    know(
+        {"a": Secret(OTHER), "token": WORD, "b": Secret("abc"), "c": "plain", "d": Secret(b"bytes"), "api_key": "none"},
+        SecretNames(),
+    )
 
-    assert redacted(f"{WORD} {OTHER} abc plain bytes") == "*** *** abc plain bytes"
+    assert redacted(f"{WORD} {OTHER} abc plain bytes none") == "*** *** abc plain bytes none"
 
 
 def test_forgotten():
     """What was known in the block is not known after it."""
     with forgetting():
-        know({"a": Secret(WORD)}, ())
+        know({"a": Secret(WORD)}, SecretNames())
 
     assert redacted(WORD) == WORD
 
 
 def test_errors():
     """Arguments, attributes, notes and causes are cleaned; those that hold no secret are the same objects."""
-    know({"a": Secret(WORD)}, ())
+    know({"a": Secret(WORD)}, SecretNames())
     cause = OSError(2, f"no {WORD}", f"/tmp/{WORD}")
     error = ValueError(f"is {WORD}", 5, [WORD])
     error.where, error.__cause__ = WORD, cause
@@ -56,7 +59,7 @@ def test_errors():
 
 def test_logs(caplog):
     """A message is hidden, and a traceback; a record that can't be made is left to whoever handles it."""
-    know({"a": Secret(WORD)}, ())
+    know({"a": Secret(WORD)}, SecretNames())
     logger = logging.getLogger("unit.redaction")
     try:
         raise ValueError(WORD)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from celery.canvas import Signature, _chain, _chord, group
@@ -111,7 +111,7 @@ def _stamped_in_group(member: Signature, depth: int, app: Any) -> Signature:
     return _stamped(member, depth, app)
 
 
-def _encoded(member: Signature, app: Any, secret: Collection[str]) -> Signature:
+def _encoded(member: Signature, app: Any, secret: frozenset[str]) -> Signature:
     if isinstance(member, _chord):
         member.body = _encoded(member.body, app, secret)
     if is_chain(member) or is_parallel(member):

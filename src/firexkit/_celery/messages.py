@@ -7,7 +7,7 @@ encoded here while the content type stays ``json``. Another serializer gets its 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,8 +32,10 @@ from firexkit._wire import (
     RETURN_KEYS_KEY,
     WIRE_VERSION,
 )
+from firexkit.secret import SecretNames
 
 JSON = "json"
+_NO_NAMES = SecretNames(())
 _DECODED = "firexkit_decoded"
 _CALLBACKS = frozenset({"link", "link_error"})
 
@@ -47,7 +49,7 @@ class Carried(LateDict):
 
 
 def carried(
-    bag: Mapping[str, Any], keeper: Callable[[], Keeper] | None, *, task_name: str, secret: Container[str] = ()
+    bag: Mapping[str, Any], keeper: Callable[[], Keeper] | None, *, task_name: str, secret: SecretNames = _NO_NAMES
 ) -> Carried:
     """A bag ready to be stored and sent on.
 
@@ -196,7 +198,7 @@ def published_name(task: Any) -> str:
     return str(task.root_orig.name_without_orig)
 
 
-def encoded_signature(sig: Any, secret: Collection[str] = ()) -> Any:
+def encoded_signature(sig: Any, secret: frozenset[str] = frozenset()) -> Any:
     """The signature with its own arguments encoded, the mark that they are, and the name that every worker knows.
 
     Args:
@@ -372,8 +374,9 @@ def _describe_without_fetching() -> None:
     original = trace.saferepr
 
     def saferepr(value: Any, *args: Any, **kwargs: Any) -> str:
-        shown = dict(entries_of(masked(value, secret_names(current_app)))) if isinstance(value, dict) else value
-        return str(original(shown, *args, **kwargs))
+        if isinstance(value, dict):
+            value = dict(entries_of(masked(value, secret_names(current_app))))
+        return str(original(value, *args, **kwargs))
 
     trace.saferepr = saferepr
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache, partial
+from functools import partial
 from secrets import token_hex
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from celery import current_app
+from celery.local import Proxy
 
 from firexkit._functions import parameters_of
 from firexkit._serialization import sealing
@@ -50,18 +52,36 @@ def install() -> None:
     sealing.by_default(lambda: password_of(current_app))
 
 
-def secret_names(app: Any, exactly: Collection[str] = ()) -> SecretNames:
+def secret_names(app: Any, exactly: frozenset[str] = frozenset()) -> SecretNames:
     """The names of arguments that an app never shows.
 
     Args:
         app: the app.
         exactly: further names: those of parameters that are annotated as secrets.
     """
-    said = app.conf.get(SECRET_ARGUMENTS_SETTING)
-    return _names(SECRET_ARGUMENTS if said is None else tuple(said), frozenset(exactly))
+    # Asked for several times a task, and Celery takes long to find a setting; only what was set later can be new.
+    if issubclass(type(app), Proxy):
+        app = app._get_current_object()
+    changed = vars(app.conf).get("changes", {}).get(SECRET_ARGUMENTS_SETTING)
+    known = _known.get(app)
+    if known is None or known.changed is not changed:
+        said = app.conf.get(SECRET_ARGUMENTS_SETTING)
+        known = _known[app] = _Known(changed, SecretNames(SECRET_ARGUMENTS if said is None else tuple(said)), {})
+    names = known.with_others.get(exactly)
+    if names is None:
+        names = known.with_others[exactly] = known.names.and_exactly(exactly)
+    return names
 
 
-_names: Final = lru_cache(maxsize=1024)(SecretNames)
+class _Known(NamedTuple):
+    """What an app has said."""
+
+    changed: Any
+    names: SecretNames
+    with_others: dict[frozenset[str], SecretNames]
+
+
+_known: Final[WeakKeyDictionary[Any, _Known]] = WeakKeyDictionary()
 
 
 def by_name(task: Any, args: Sequence[Any]) -> dict[Any, Any]:
@@ -70,8 +90,15 @@ def by_name(task: Any, args: Sequence[Any]) -> dict[Any, Any]:
     return {positional[at] if at < len(positional) else at: value for at, value in enumerate(args)}
 
 
+def has_listed(task: Any, names: SecretNames, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether an argument of a call has a name that holds secrets."""
+    if names.among(kwargs):
+        return True
+    return bool(args) and bool(names.among(parameters_of(task.sig).positional[: len(args)]))
+
+
 def hidden_call(
-    task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], exactly: Collection[str] = ()
+    task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], exactly: frozenset[str] = frozenset()
 ) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """The arguments of a call as they are sent: what is secret travels so that nobody can read it.
 
@@ -84,14 +111,16 @@ def hidden_call(
         kwargs: its keyword arguments.
         exactly: names that are annotated as secrets by those that come after it.
     """
-    annotated = task.secret_parameters.union(exactly)
+    annotated = task.secret_parameters | exactly if exactly else task.secret_parameters
     names = secret_names(task.app, annotated)
+    if not has_listed(task, names, args, kwargs):
+        return args, kwargs
     named = by_name(task, args)
     sent = hidden(named, names, annotated)
     return args if sent is named else list(sent.values()), hidden(kwargs, names, annotated)
 
 
-def hidden(values: Mapping[Any, Any], names: Container[str], annotated: Container[str] = ()) -> Mapping[Any, Any]:
+def hidden(values: Mapping[Any, Any], names: SecretNames, annotated: Container[str] = ()) -> Mapping[Any, Any]:
     """Values by name as they are sent; the same object if there is nothing to hide.
 
     Args:
@@ -99,12 +128,13 @@ def hidden(values: Mapping[Any, Any], names: Container[str], annotated: Containe
         names: of arguments that hold secrets.
         annotated: those of them that become a Secret.
     """
-    found = {name: value for name, value in entries_of(values) if name in names and _is_to_hide(value)}
+    kept = dict(entries_of(values))
+    found = {name: kept[name] for name in names.among(kept) if _is_to_hide(kept[name])}
     if not found:
         return values
     secrets = {name: Secret(value) for name, value in found.items() if name in annotated and not _is_reference(value)}
     rest = {name: Hidden(value) for name, value in found.items() if name not in secrets} if sealing.has_key() else {}
-    return late({**dict(entries_of(values)), **rest, **secrets})
+    return late({**kept, **rest, **secrets})
 
 
 def _is_to_hide(value: Any) -> bool:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from firexkit._serialization.large import entries_of, late
 from firexkit._serialization.readable import convert_to_serializable
-from firexkit.secret import MASK, Secret
+from firexkit.secret import MASK, Secret, SecretNames
 
 _PLAIN: Final = (type(None), bool)
 """Of these there are too few values to keep one secret, and to know that there is none helps."""
+_TO_LOOK_AT: Final = frozenset({Secret, dict})
 _OPTION: Final = "secret"
 
 
-def masked(values: Mapping[str, Any], names: Container[str]) -> Mapping[str, Any]:
+def masked(values: Mapping[str, Any], names: SecretNames) -> Mapping[str, Any]:
     """Values by name with ``***`` for secrets: those that are a :class:`Secret`, and those whose names are listed.
 
     The entries of a dict that stands in the place of a value, as ``**kwargs`` does, count, too. The same object if
@@ -24,11 +25,14 @@ def masked(values: Mapping[str, Any], names: Container[str]) -> Mapping[str, Any
         values: the values.
         names: of arguments that hold secrets.
     """
-    hidden = {name: shown for name, value in entries_of(values) if (shown := _shown(name, value, names)) is not value}
-    return late({**dict(entries_of(values)), **hidden}) if hidden else values
+    kept = dict(entries_of(values))
+    if not names.among(kept) and _TO_LOOK_AT.isdisjoint(map(type, kept.values())):
+        return values  # as most are
+    hidden = {name: shown for name, value in kept.items() if (shown := _shown(name, value, names)) is not value}
+    return late({**kept, **hidden}) if hidden else values
 
 
-def _shown(name: Any, value: Any, names: Container[str]) -> Any:
+def _shown(name: Any, value: Any, names: SecretNames) -> Any:
     if type(value) is Secret or (name in names and is_hidden(value)):
         return MASK
     if type(value) is dict and any(inner in names or type(one) is Secret for inner, one in value.items()):
@@ -44,7 +48,7 @@ def is_hidden(value: Any) -> bool:
     return type(value) not in _PLAIN and not (type(value) is str and not value)
 
 
-def readable_arguments(values: Mapping[str, Any], names: Container[str]) -> dict[str, Any]:
+def readable_arguments(values: Mapping[str, Any], names: SecretNames) -> dict[str, Any]:
     """Values by name as people read them and JSON carries them, without any secret.
 
     Args:
@@ -54,7 +58,7 @@ def readable_arguments(values: Mapping[str, Any], names: Container[str]) -> dict
     return {str(name): convert_to_serializable(value) for name, value in masked(values, names).items()}
 
 
-def masked_command(words: Sequence[str], names: Container[str]) -> list[str]:
+def masked_command(words: Sequence[str], names: SecretNames) -> list[str]:
     """A command line with ``***`` for the values of ``--name value`` and ``--name=value``.
 
     Before ``--``, the option ``--secret`` is that of ``firex``; it holds no value.

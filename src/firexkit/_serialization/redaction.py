@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
 from firexkit._serialization.large import entries_of
 from firexkit._serialization.text import safe_str
-from firexkit.secret import MASK, Secret, revealed
+from firexkit.secret import MASK, NEVER_SECRET, Secret, SecretNames, revealed
 
 SHORTEST: Final = 4
 """Characters; shorter ones stand in too many texts by chance."""
@@ -36,20 +36,20 @@ def forgetting() -> Iterator[None]:
         _known.reset(token)
 
 
-def know(values: Mapping[str, Any], names: Container[str]) -> None:
+def know(values: Mapping[str, Any], names: SecretNames) -> None:
     """Hide the secrets among these values from now on.
 
     Args:
         values: by name.
         names: of those that are secret whatever their type.
     """
-    texts = {
-        text
-        for name, value in entries_of(values)
-        if (type(value) is Secret or name in names)
-        and isinstance(text := revealed(value), str)
-        and len(text) >= SHORTEST
-    }
+    kept = dict(entries_of(values))
+    secret = names.among(kept)
+    if not secret and Secret not in map(type, kept.values()):
+        return
+    found = [revealed(value) for name, value in kept.items() if type(value) is Secret or name in secret]
+    texts = {text for text in found if isinstance(text, str) and len(text) >= SHORTEST}
+    texts = {text for text in texts if text.lower() not in NEVER_SECRET}
     if texts - {*_known.get()}:
         # The longest first: one may be a part of another.
         _known.set(tuple(sorted({*_known.get(), *texts}, key=len, reverse=True)))

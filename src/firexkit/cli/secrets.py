@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,7 @@ from setproctitle import setproctitle
 from firexkit._serialization.masking import masked_command
 from firexkit.cli.refusal import Refusal
 from firexkit.runtime.arguments.words import name_of
-from firexkit.secret import Secret
+from firexkit.secret import Secret, SecretNames
 
 _STANDARD_INPUT: Final = "-"
 
@@ -60,7 +60,7 @@ def _asked(name: str) -> str:
     return sys.stdin.readline().removesuffix("\n").removesuffix("\r")
 
 
-def hide_typed(names: Container[str]) -> None:
+def hide_typed(names: SecretNames) -> None:
     """Say once that a secret stands on the command line, and hide it in what other users see of this process.
 
     Args:

@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from firexkit.secret import MASK, Secret, revealed
+from firexkit.secret import MASK, NEVER_SECRET, Secret, revealed
 
 SHORTEST_FROM_ENVIRONMENT: Final = 4
 """Shorter values stand in too many texts by chance."""
-NEVER_SECRET: Final = frozenset({"true", "false", "none", "null"})
-"""Values of settings that only have a name like a secret's."""
 
 _NAME_OF_SECRET: Final = re.compile("passwd|password|secret|token", re.IGNORECASE)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +40,7 @@ class Submission:
     chain: Any
     names: Sequence[str]
     arguments: Mapping[str, Any]
-    secret: Container[str] = SecretNames()
+    secret: SecretNames = field(default_factory=SecretNames)
     command: Sequence[str] = ()
     broker: str | None = None
     own_worker: bool = True

@@ -6,15 +6,17 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from celery.utils.saferepr import saferepr
 
-from firexkit._celery.secret_settings import by_name, secret_names
+from firexkit._celery.secret_settings import by_name, has_listed, secret_names
 from firexkit._serialization.large import entries_of, here
 from firexkit._serialization.masking import masked
 from firexkit.bag_of_goodies import BagOfGoodies, referenced_name
 from firexkit.secret import Secret, SecretNames
+
+_PLAIN: Final = frozenset({str, int, float, bool, type(None), list, tuple})
 
 
 def secret_parameters(function: Callable[..., Any]) -> frozenset[str]:
@@ -36,7 +38,7 @@ def is_secret(annotation: Any) -> bool:
 
 def names_of(task: Any) -> SecretNames:
     """The names of arguments whose values are never shown when a task is told of: those of its app, and its own."""
-    return secret_names(task.app, getattr(task, "secret_parameters", ()))
+    return secret_names(task.app, getattr(task, "secret_parameters", frozenset()))
 
 
 def wrap(bag: BagOfGoodies, names: Collection[str]) -> None:
@@ -61,6 +63,10 @@ def representations(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -
         kwargs: keyword arguments.
     """
     names = names_of(task)
+    kinds = {*map(type, args), *map(type, dict(entries_of(kwargs)).values())}
+    is_plain = kinds <= _PLAIN or not any(issubclass(kind, Secret | dict) for kind in kinds)
+    if is_plain and not has_listed(task, names, args, kwargs):
+        return {}
     named = by_name(task, args)
     shown: dict[Any, Any] = {**masked(named, names)}
     if args and isinstance(args[0], dict):

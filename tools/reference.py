@@ -33,7 +33,7 @@ FACES = (
     "firexkit.tasks",
     "firexkit.bag_of_goodies",
 )
-OF_THE_PRODUCT = frozenset({"firexkit.cli", "firexkit.runtime"})
+OF_THE_PRODUCT = frozenset({"firexkit.cli", "firexkit.journal", "firexkit.runtime"})
 """What stands behind the command; its users see `docs/reference/firex.md` instead."""
 HEAD = """# Every name
 

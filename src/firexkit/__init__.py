@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firexkit.result import ChainInterruptedException as ChainInterruptedException
     from firexkit.result import ChainRevokedException as ChainRevokedException
     from firexkit.result import get_results as get_results
+    from firexkit.secret import Secret as Secret
     from firexkit.task import FireXTask as FireXTask
     from firexkit.task import PendingChildStrategy as PendingChildStrategy
     from firexkit.task import TaskEnqueueSpec as TaskEnqueueSpec
@@ -41,6 +42,7 @@ else:
         "firexkit.firex_exceptions": ("FireXReturnCodeException",),
         "firexkit.input_converter": ("InputConverter",),
         "firexkit.result": ("ChainInterruptedException", "ChainRevokedException", "get_results"),
+        "firexkit.secret": ("Secret",),
         "firexkit.task": (
             "FireXTask",
             "PendingChildStrategy",
@@ -68,6 +70,7 @@ __all__ = [
     "LostValueError",
     "PendingChildStrategy",
     "RemoteError",
+    "Secret",
     "SingleArgDecorator",
     "TaskEnqueueSpec",
     "WireError",

@@ -190,6 +190,9 @@ class TestFullDisk:
         assert (run.returncode, errors) == (0, "")
         assert "count = 2" in output
         assert '"completed": true' in (disk / "runs" / "latest" / "run.json").read_text()
+        # The journal had no room there, so it is still where it was written, and found there.
+        assert "parent" in home.firex("show", "latest", "--runs-dir", str(disk / "runs")).stdout
+        shutil.rmtree(home.path / "tmp" / f"firex-journals-{os.getuid()}")
 
 
 def test_a_run_directory_that_is_removed_in_mid_run(home: Home):

@@ -33,8 +33,8 @@ def tell():
 
 @pytest.fixture
 def terminal() -> Iterator[Pty]:
-    """A terminal of 80 columns and 24 lines."""
-    terminal = Pty(80, 24)
+    """A terminal that is wide enough for the path of a run."""
+    terminal = Pty(200, 24)
     yield terminal
     terminal.close()
 
@@ -67,7 +67,7 @@ def test_a_run_from_its_beginning_to_its_end(home: Home, terminal: Pty, start: S
 
     assert [line[:2] for line in going_on[:2]] == [["▷", "parent"], ["▶", "child"]]
     assert ["○", "nop", "waits", "for", "parent"] in going_on
-    assert over[:2] == [f"FireX ID: {home.latest.name}", f"Logs: {home.latest}"[:80]]
+    assert over[:2] == [f"FireX ID: {home.latest.name}", f"Logs: {home.latest}"]
     tail = over[-6:]
     assert [line.split()[:2] for line in tail[:2]] == [["✔", "parent"], ["✔", "nop"]]
     assert tail[2].endswith("  4 succeeded")

@@ -78,6 +78,13 @@ def test_four_of_a_name_have_rows_of_their_own_and_five_have_one():
     assert (row.ended, row.tasks, row.since, row.longest) == (4, 5, 10.0, 14.0)
 
 
+def test_as_long_as_the_parent_does_not_wait_more_may_come():
+    growing = branches(task("all", "running"), *many(5, "running"))
+    known = branches(task("all", "waiting"), *many(5, "running"))
+
+    assert [tree.rows()[1].may_grow for tree in (growing, known)] == [True, False]
+
+
 def test_failed_members_are_shown_by_themselves_and_so_is_the_way_to_failures_below():
     tree = branches(
         task("all", "waiting"),

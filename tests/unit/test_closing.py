@@ -9,7 +9,8 @@ import pytest
 
 import firexkit
 from firexkit.cli import closing
-from firexkit.cli.screen import elapsed, line_for
+from firexkit.cli.phrases import elapsed
+from firexkit.cli.screen import line_for
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.outcome import Failure, Outcome, own_traceback
 from firexkit.runtime.progress import TaskSeen

@@ -43,6 +43,13 @@ def test_a_wide_terminal_has_room_for_whole_names_longer_bars_and_the_longest():
     assert f"38 of 40  {'█' * 28}{'░' * 2}  2 running, 1 failed (longest 1:00)" in wide[1]
 
 
+def test_what_may_grow_has_no_bar():
+    """It would always look as if it were nearly done."""
+    row = Row(0, RUNNING, "check", 10.0, None, {SUCCEEDED: 37, RUNNING: 2}, may_grow=True)
+
+    assert drawn([row], Paper(80, 24), 100.0)[0].plain == "▶ check     1:30  37 of 39 so far  2 running"
+
+
 @pytest.mark.parametrize("width", [1, 20, 33, 40, 79, 80, 120, 200])
 @pytest.mark.parametrize("is_ascii", [False, True])
 def test_no_line_is_wrapped_and_the_last_column_stays_empty(width: int, is_ascii: bool):
@@ -80,3 +87,20 @@ def test_the_line_below_the_tree():
     assert summed_up(counts, 75.4, Paper(80, 24)).plain == "1:15  8 running, 20 queued, 4,812 succeeded"
     assert summed_up({}, 0.4, Paper(80, 24)).plain == "0 s  starting"
     assert summed_up({SUCCEEDED: 1}, 0.4, Paper(80, 24), is_over=True).plain == "0.40 s  1 succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        ("ValueError('nothing works')", "ValueError: nothing works"),
+        ("FireXReturnCodeException(3, 'tests fail')", "FireXReturnCodeException: tests fail"),
+        ("""SyntaxError("don't", ('a.py', 2))""", "SyntaxError: don't"),
+        ("KeyError()", "KeyError()"),
+        ("Odd(<object>)", "Odd(<object>)"),
+        ("TimeLimitExceeded(600.0)", "TimeLimitExceeded(600.0)"),
+    ],
+)
+def test_an_error_is_shown_by_its_class_and_text(error: str, shown: str):
+    row = Row(0, FAILED, "check", counts={FAILED: 1}, note=error)
+
+    assert drawn([row], Paper(80, 24), 0.0)[0].plain.split(maxsplit=2)[2] == shown

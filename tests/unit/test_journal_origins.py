@@ -8,6 +8,7 @@ from firexkit.cli.phrases import origin as told
 from firexkit.journal.model import OriginKind as Kind
 from firexkit.journal.origins import source_of
 from firexkit.journal.tree import Tree
+from firexkit.uid import new_run_id
 from unit.journal_support import began, entry, queued, returned, task_of
 
 NIGHTLY = [queued("n", "ci.nightly"), began("n", "ci.nightly", 1.0, entry("board", '"x1"', Kind.RUN))]
@@ -54,7 +55,7 @@ TREE = Tree([*NIGHTLY, *FETCH, *BUILD, *TEST])
         ("t", "tree", "from fetch (returned)"),  # build only passed it on
         ("t", "board", "from the bag of parent nightly"),  # nobody returned it: it came into the chain with fetch
         ("t", "depth", "given by nightly"),
-        ("t", "unheard", "from before in the chain"),
+        ("t", "unheard", "given by nightly"),  # with the chain, and fetch did not take it
         ("t", "retries", "default"),
         ("t", "where", "@tree"),
         ("t", "log", "converter as_path"),
@@ -80,6 +81,15 @@ def test_another_name_there_is_told():
     tree = Tree([*FETCH, began("x", "ci.x", 9.0, entry("path", "1", Kind.RESULT, task="f", name="tree"))])
 
     assert told(source_of(tree.get, task_of(tree, "x"), "path"), "path") == "from fetch (returned as tree)"
+
+
+def test_what_the_first_task_of_a_run_does_not_take_was_given_to_the_run():
+    first = new_run_id("ada")
+    facts = [began(first, "ci.a"), began("b", "ci.b", 2.0, entry("x", "1", Kind.RESULT, task=first), after=first)]
+    tree = Tree(facts)
+
+    assert told(source_of(tree.get, task_of(tree, "b"), "x"), "x") == "given to the run"
+    assert told(source_of(Tree(facts[1:]).get, task_of(tree, "b"), "x"), "x") == "from before in the chain"
 
 
 def test_a_chain_in_a_circle_ends():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 
 import pytest
 
@@ -89,6 +90,34 @@ def test_tasks_are_found_by_words(journal, words, tasks):
     assert journal.find(words) == tasks
 
 
+def test_words_may_stand_in_different_facts_of_one_task(journal):
+    """One in its name, another in its error."""
+    journal.append(entries(Queued(at=1.0, task="u", name="shop.roast"), first=9))
+
+    assert journal.find(["roast", "hot"]) == journal.find(["hot", "roast"]) == ["u"]
+    assert journal.find(["buy", "hot"]) == []
+
+
+def test_the_facts_of_one_task_are_read_alone(journal):
+    assert [recorded.fact for recorded in journal.facts_of("t")] == [QUEUED, BEGAN, RETURNED]
+    assert [*journal.facts_of("other")] == []
+
+
+@pytest.mark.parametrize(("start", "ids"), [("", ["t", "u"]), ("u", ["u"]), ("x", []), ("%", [])])
+def test_ids_are_found_by_how_they_begin(journal, start, ids):
+    assert journal.ids_beginning(start) == ids
+
+
+def test_children_are_known_by_what_they_say(journal):
+    """And nobody else is, whatever stands in a text."""
+    child = Queued(at=5.0, task="c", name="x", parent='t"1')
+    follower = Queued(at=6.0, task="f", name="x", after="c")
+    liar = Queued(at=7.0, task="l", name='"parent":"t\\"1"', parent="u")
+    journal.append(entries(child, follower, liar, first=9))
+
+    assert [recorded.fact for recorded in journal.kin_of('t"1')] == [child, follower]
+
+
 def test_a_newer_releases_facts_are_kept_as_they_are(journal):
     raw = b'{"fact":"of the future","at":1.0}'
     journal.append([("9-0", raw)])
@@ -115,6 +144,17 @@ def test_a_sealed_journal_is_one_file(journal, path, tmp_path):
         assert Tree(recorded.fact for recorded in reader.facts()) == Tree(FACTS)
 
     assert [one.name for one in (tmp_path / "elsewhere").iterdir()] == [path.name]
+
+
+def test_who_reads_a_journal_does_not_keep_it_from_being_sealed(journal, path):
+    """It waits until they are done, which takes them a moment."""
+    reader = Journal(path)
+    leaving = threading.Timer(0.2, reader.close)
+    leaving.start()
+    journal.seal()
+    leaving.join()
+
+    assert not path.with_name(f"{path.name}-wal").exists()
 
 
 # ── bad input ─────────────────────────────────────────────────────────────────────────────

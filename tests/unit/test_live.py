@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -117,6 +118,26 @@ def test_a_terminal_that_gets_narrower_or_wider(terminal: Pty, begin: Begin):
 
     assert "\r\x1b[3A" in last, "two lines of before were three"
     assert all(len(line) < 40 for line in drawn(terminal, "1 running")[-3:])
+
+
+def test_a_run_that_was_stopped_and_goes_on_is_drawn_below_what_the_shell_said(terminal: Pty, begin: Begin):
+    live = begin()
+    live.task_changed(task("all", "running"), 0)
+    drawn(terminal, "1 running")
+    os.write(terminal.its, b"[1]+  Stopped\n$ fg\n")
+    os.kill(os.getpid(), signal.SIGCONT)
+    live.task_changed(task("next", "running"), 0)
+    live.ends()
+
+    assert [line.split("  ")[-1] for line in drawn(terminal, "2 running")[2:]] == [
+        "▶ all",
+        "1 running",
+        "Stopped",
+        "$ fg",
+        "▶ all",
+        "▶ next",
+        "2 running",
+    ]
 
 
 def test_output_in_ascii_without_colours(terminal: Pty, begin: Begin, monkeypatch: pytest.MonkeyPatch):

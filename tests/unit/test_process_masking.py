@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firexkit import Secret
 from firexkit.process.masking import Mask, secret_values
 from firexkit.process.tail import Tail
 
@@ -119,3 +120,9 @@ def test_a_negative_tail_is_refused():
     """There is no such number of characters."""
     with pytest.raises(ValueError, match="cannot keep -1 characters"):
         Tail(-1)
+
+
+def test_a_secret_object_is_a_secret_text():
+    """Who has a Secret need not reveal it to have it hidden."""
+    assert Mask([Secret("hidden"), "also"])("hidden also shown") == "*** *** shown"
+    assert Mask(Secret("hidden"))("hidden shown") == "*** shown"

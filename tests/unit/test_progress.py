@@ -127,3 +127,15 @@ def test_a_message_that_is_told_of_after_its_task_began_or_ended_changes_nothing
 
     assert [(task.state, task.name, task.retries) for task in running][1:] == [("running", "tasks.greet", 1)]
     assert [(task.state, task.ended) for task in over][1:] == [("succeeded", 3.0)]
+
+
+def test_a_task_that_was_sent_is_known_before_a_worker_has_it():
+    sent = event("task-sent", "c", name="tasks.child", root_id=RUN, parent_id=RUN)
+    progress = told(received(RUN))
+    news = [progress.tell(one) for one in (sent, received("c", RUN, name="tasks.child"), event("task-started", "c", 1))]
+    progress.tell(event("task-started-info", "c", 1))
+    again = progress.tell({**sent, "timestamp": 2.0})
+
+    assert [one and (one.short_name, one.state, one.parent) for one in news] == [("child", "received", RUN), None, None]
+    assert again is None
+    assert [task.state for task in progress] == ["received", "running"]

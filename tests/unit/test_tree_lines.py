@@ -40,10 +40,10 @@ def test_what_goes_on_says_what_it_waits_for():
     ]
 
     assert shown(facts) == [
-        "… nightly 59 s waits for deploy, 2 x build",
-        "  · deploy queued",
-        "  ▶ build 57 s x: running",
-        "  ▶ build 57 s y: running",
+        "▷ nightly 59 s waits for deploy, 2 x build",
+        "  ○ deploy queued",
+        "  ▶ build 57 s x running",
+        "  ▶ build 57 s y running",
     ]
 
 
@@ -62,9 +62,9 @@ def test_children_alike_are_one_line_and_those_that_failed_have_their_own():
     facts = [*succeeded("r", "ci.nightly"), *many(40, failing=(3, 7))]
 
     assert shown(facts)[1:] == [
-        "  ✘ 40 x compile 38 succeeded, 2 failed, up to 1.00 s",
-        "    ✘ compile 1.00 s c0003: ValueError: no file 3",
-        "    ✘ compile 1.00 s c0007: ValueError: no file 7",
+        "  ✘ 40 x compile ≤ 1.00 s 38 succeeded, 2 failed",
+        "    ✘ compile 1.00 s c0003 ValueError: no file 3",
+        "    ✘ compile 1.00 s c0007 ValueError: no file 7",
     ]
     assert len(shown(facts, every=True)) == 41
 
@@ -95,7 +95,7 @@ def test_who_failed_because_of_another_says_so():
 def test_what_a_killed_run_leaves_open_is_not_running():
     facts = [queued("r", "ci.nightly"), began("r", "ci.nightly"), queued("q", "ci.build", parent="r")]
 
-    assert shown(facts, LATER) == ["? nightly was running; its end is unknown", "  ? build never began"]
+    assert shown(facts, LATER) == ["? nightly was running; its end is unknown", "  ○ build never began"]
 
 
 def test_attempts_and_revocations_are_told():

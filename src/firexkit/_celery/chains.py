@@ -9,6 +9,7 @@ from celery.canvas import Signature, _chain, _chord, group
 
 from firexkit._celery.linking import linked_with
 from firexkit._celery.messages import JSON, encoded_keywords, encoded_signature
+from firexkit._celery.secret_settings import hidden_call, sealing_for
 from firexkit._celery.wakeup import addressee
 from firexkit._wire import CHAIN_DEPTH, DEPTH_OPTION, ENCODED_ARGS_OPTION, WAITER_HEADER
 
@@ -37,9 +38,8 @@ def install() -> None:
         waiter, wakeup = addressee(app.backend, [member.options.get("task_id") for member in self.tasks])
         prepared = _prepared(self, app, waiter)
         if prepared.tasks and _serializer(prepared.tasks[0], options, app) == JSON:
-            prepared.tasks = [_encoded(member, app) for member in prepared.tasks]
-            if kwargs and ENCODED_ARGS_OPTION in prepared.tasks[0].options:
-                kwargs = encoded_keywords(kwargs, prepared.tasks[0].task)
+            with sealing_for(app):
+                kwargs = _encode(prepared, kwargs, app)
         result = run(prepared, args, kwargs, **options)
         if result is not None:  # an empty chain has none
             result.firexkit_name = "|".join(str(member.task) for member in prepared.tasks)
@@ -54,6 +54,27 @@ def install() -> None:
     _chain.apply = apply_prepared
     _chain.__or__ = linked_with(_chain.__or__)
     _chain.tells_depth = True
+
+
+def _encode(prepared: Any, kwargs: dict[str, Any] | None, app: Any) -> dict[str, Any] | None:
+    """Encode the arguments of a chain's members; what further keywords of its first one have become."""
+    # What one member gets passes through all that come after it.
+    secret = _secret_parameters(prepared, app)
+    prepared.tasks = [_encoded(member, app, secret) for member in prepared.tasks]
+    head = prepared.tasks[0]
+    if not kwargs or ENCODED_ARGS_OPTION not in head.options:
+        return kwargs
+    return encoded_keywords(hidden_call(app.tasks[head.task], (), kwargs, secret)[1], head.task)
+
+
+def _secret_parameters(sig: Any, app: Any) -> frozenset[str]:
+    """The names that any task in a signature takes for secrets."""
+    members = [
+        *(_as_list(sig.tasks) if hasattr(sig, "tasks") else ()),
+        *([sig.body] if isinstance(sig, _chord) else ()),
+    ]
+    own: frozenset[str] = getattr(app.tasks.get(sig.task), "secret_parameters", frozenset())
+    return own.union(*(_secret_parameters(member, app) for member in members))
 
 
 def _prepared(chain: Any, app: Any, waiter: str = "") -> Any:
@@ -90,13 +111,13 @@ def _stamped_in_group(member: Signature, depth: int, app: Any) -> Signature:
     return _stamped(member, depth, app)
 
 
-def _encoded(member: Signature, app: Any) -> Signature:
+def _encoded(member: Signature, app: Any, secret: frozenset[str]) -> Signature:
     if isinstance(member, _chord):
-        member.body = _encoded(member.body, app)
+        member.body = _encoded(member.body, app, secret)
     if is_chain(member) or is_parallel(member):
-        return _replace_tasks(member, [_encoded(inner, app) for inner in _as_list(member.tasks)])
+        return _replace_tasks(member, [_encoded(inner, app, secret) for inner in _as_list(member.tasks)])
     if _is_firex(member, app) and ENCODED_ARGS_OPTION not in member.options:
-        return encoded_signature(member)
+        return encoded_signature(member, secret)
     return member
 
 

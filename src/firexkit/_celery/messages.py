@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from celery import current_app
 from celery.app import trace
 from celery.backends.base import Backend
 from celery.canvas import maybe_signature
@@ -19,9 +20,11 @@ from kombu.utils import json as kombu_json
 
 from firexkit import _lazy
 from firexkit._celery.large_values import KeeperFor, taken_out, taken_out_encoded
+from firexkit._celery.secret_settings import hidden, hidden_call, sealing_for, secret_names
 from firexkit._serialization import WireError, decode, decode_exception, encode, encode_exception
 from firexkit._serialization.keeping import Keeper, candidates
 from firexkit._serialization.large import LateDict, Read, entries_of, fetched, late
+from firexkit._serialization.masking import masked
 from firexkit._wire import (
     ENCODED_ARGS_OPTION,
     ENCODED_HEADER,
@@ -29,8 +32,10 @@ from firexkit._wire import (
     RETURN_KEYS_KEY,
     WIRE_VERSION,
 )
+from firexkit.secret import SecretNames
 
 JSON = "json"
+_NO_NAMES = SecretNames(())
 _DECODED = "firexkit_decoded"
 _CALLBACKS = frozenset({"link", "link_error"})
 
@@ -43,18 +48,21 @@ class Carried(LateDict):
     encoded: Any
 
 
-def carried(bag: Mapping[str, Any], keeper: Callable[[], Keeper] | None, *, task_name: str) -> Carried:
+def carried(
+    bag: Mapping[str, Any], keeper: Callable[[], Keeper] | None, *, task_name: str, secret: SecretNames = _NO_NAMES
+) -> Carried:
     """A bag ready to be stored and sent on.
 
     Args:
         bag: the bag.
         keeper: makes what stores its large values; None when it shall travel whole.
         task_name: for errors.
+        secret: names whose values nobody shall read on the way.
 
     Raises:
         WireError: a value can't travel; the text names the task, the key path and the type.
     """
-    parcel, sent = Carried(entries_of(bag)), dict(entries_of(bag))
+    parcel, sent = Carried(entries_of(bag)), dict(entries_of(hidden(bag, secret)))
     if keeper is not None and (large := candidates(entry for entry in sent.items() if entry[0] != RETURN_KEYS_KEY)):
         sent.update(keeper().sent_for(large))
     parcel.encoded = encode(_listed(sent, list), where=f"what task {task_name} returned")
@@ -123,7 +131,7 @@ def to_send(
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any],
     *,
-    task_name: str,
+    task: Any,
     serializer: str,
     keeper_for: KeeperFor,
 ) -> tuple[Sequence[Any], Mapping[str, Any], dict[str, Any]]:
@@ -136,7 +144,7 @@ def to_send(
         args: positional arguments.
         kwargs: keyword arguments.
         options: options of the message.
-        task_name: for errors.
+        task: to which they go.
         serializer: what the message will be written with.
         keeper_for: makes what stores large values.
     """
@@ -147,8 +155,9 @@ def to_send(
     for name in _CALLBACKS & options.keys():
         options[name] = [_encoded_callback(callback) for callback in _as_list(options[name])]
     options["headers"] = {**(options.get("headers") or {}), ENCODED_HEADER: WIRE_VERSION}
+    task_name = task.name
     if ready is None:
-        args, kwargs = taken_out((args, kwargs), options, keeper_for)
+        args, kwargs = taken_out(hidden_call(task, args, kwargs), options, keeper_for)
         return encoded_positionals(args, task_name), encoded_keywords(kwargs, task_name), options
     fresh = len(args) - ready
     before, own = args[:fresh], args[fresh:]
@@ -189,13 +198,20 @@ def published_name(task: Any) -> str:
     return str(task.root_orig.name_without_orig)
 
 
-def encoded_signature(sig: Any) -> Any:
-    """The signature with its own arguments encoded, the mark that they are, and the name that every worker knows."""
+def encoded_signature(sig: Any, secret: frozenset[str] = frozenset()) -> Any:
+    """The signature with its own arguments encoded, the mark that they are, and the name that every worker knows.
+
+    Args:
+        sig: the signature; it is changed.
+        secret: names that other members of its chain take for secrets.
+    """
+    args, kwargs = sig.args, sig.kwargs
     if (task := sig.app.tasks.get(sig.task)) is not None:
         sig["task"] = published_name(task)
-    sig["options"] = {**sig.options, ENCODED_ARGS_OPTION: len(sig.args)}
-    sig["args"] = tuple(encoded_positionals(sig.args, sig.task))
-    sig["kwargs"] = encoded_keywords(sig.kwargs, sig.task)
+        args, kwargs = hidden_call(task, args, kwargs, secret)
+    sig["options"] = {**sig.options, ENCODED_ARGS_OPTION: len(args)}
+    sig["args"] = tuple(encoded_positionals(args, sig.task))
+    sig["kwargs"] = encoded_keywords(kwargs, sig.task)
     return sig
 
 
@@ -273,12 +289,14 @@ def _store_whole_exceptions() -> None:
         stored = store(self, exc, serializer)
         if isinstance(stored, dict) and (serializer or self.serializer) == JSON:
             is_stand_in = exc is getattr(failure, "stand_in", None)
-            stored[EXCEPTION_EXTRA] = encode_exception(failure.original if is_stand_in else exc)
+            with sealing_for(self.app):
+                stored[EXCEPTION_EXTRA] = encode_exception(failure.original if is_stand_in else exc)
         return stored
 
     def exception_to_python(self: Any, exc: Any) -> Any:
         if isinstance(exc, dict) and EXCEPTION_EXTRA in exc:
-            return decode_exception(exc[EXCEPTION_EXTRA])
+            with sealing_for(self.app):
+                return decode_exception(exc[EXCEPTION_EXTRA])
         return read(self, exc)
 
     trace.get_pickleable_exception = remember_original
@@ -293,7 +311,8 @@ def _read_encoded_values(reader_of: Callable[[Any], Read]) -> None:
         meta = original(self, meta)
         # Celery calls this twice for one meta; a decoded value must not be decoded again.
         if self.serializer == JSON and _DECODED not in meta and "result" in meta:
-            meta["result"] = _readable(meta["result"], reader_of(self.app))
+            with sealing_for(self.app):
+                meta["result"] = _readable(meta["result"], reader_of(self.app))
             meta[_DECODED] = True
         return meta
 
@@ -351,11 +370,13 @@ def bag_of(result: Any) -> Mapping[str, Any] | None:
 
 
 def _describe_without_fetching() -> None:
-    """Celery describes what each task returned, for its log and its events; nothing is read for that."""
+    """Celery describes what each task returned, for its log and events: nothing is read for that, no secret told."""
     original = trace.saferepr
 
     def saferepr(value: Any, *args: Any, **kwargs: Any) -> str:
-        return str(original(dict(entries_of(value)) if isinstance(value, LateDict) else value, *args, **kwargs))
+        if isinstance(value, dict):
+            value = dict(entries_of(masked(value, secret_names(current_app))))
+        return str(original(value, *args, **kwargs))
 
     trace.saferepr = saferepr
 
@@ -370,6 +391,7 @@ def _mend_chord_parts(reader_of: Callable[[Any], Read], module: Any) -> None:
 
     def unpack_chord_result(self: Any, *args: Any, **kwargs: Any) -> Any:
         returned = original(self, *args, **kwargs)
-        return _readable_bag(decode(returned, reader_of(self.app))) if self.serializer == JSON else returned
+        with sealing_for(self.app):
+            return _readable_bag(decode(returned, reader_of(self.app))) if self.serializer == JSON else returned
 
     module.RedisBackend._unpack_chord_result = unpack_chord_result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -13,7 +14,9 @@ from firexkit._serialization.exceptions import find_exception_class, make, stand
 from firexkit._serialization.large import LargeValue, Read, from_told, late
 from firexkit._serialization.objects import Parts
 from firexkit._serialization.scalars import SCALARS
+from firexkit._serialization.sealing import opened
 from firexkit._serialization.text import safe_repr, shortened
+from firexkit.secret import Secret
 
 _Node: TypeAlias = "dict[str, Any]"
 
@@ -142,6 +145,14 @@ class Decoder:
         self.met_large = True
         return from_told(node[_wire.VALUE], self._read)
 
+    def hidden(self, node: _Node, _: int) -> Any:
+        """A value that was hidden on its way."""
+        return decode(json.loads(opened(node[_wire.VALUE])))
+
+    def secret(self, node: _Node, depth: int) -> Secret[Any]:
+        """A secret."""
+        return Secret(self.hidden(node, depth))
+
     # ── exceptions ───────────────────────────────────────────────────────────────────────
     def exception(self, told: Any, depth: int) -> BaseException:
         """An exception from what was told about it, with its cause and notes."""
@@ -208,4 +219,6 @@ _READERS: Final[dict[str, Callable[[Decoder, _Node, int], Any]]] = {
     _wire.TAG_EXCEPTION: lambda decoder, node, depth: decoder.exception(node[_wire.VALUE], depth),
     _wire.TAG_AGAIN: Decoder.again,
     _wire.TAG_LARGE: Decoder.large,
+    _wire.TAG_SECRET: Decoder.secret,
+    _wire.TAG_HIDDEN: Decoder.hidden,
 }

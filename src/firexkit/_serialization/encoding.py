@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from io import IOBase
 from itertools import islice
@@ -13,8 +14,10 @@ from firexkit._serialization.errors import Json, Refused, WireError
 from firexkit._serialization.large import LargeValue, told
 from firexkit._serialization.objects import Kind, kind_for
 from firexkit._serialization.scalars import SCALARS, Scalar
+from firexkit._serialization.sealing import Hidden, sealed
 from firexkit._serialization.telling import Telling
 from firexkit._serialization.text import safe_repr, shortened, type_name
+from firexkit.secret import Secret
 
 _Method: TypeAlias = "Callable[[Encoder, Any, int], Json]"
 
@@ -53,7 +56,7 @@ def encode(value: object, *, where: str = "value") -> Json:
         raise WireError(refused.sentence(where)) from refused.__cause__
     except RecursionError as error:
         raise WireError(f"{where} cannot be sent: it is nested too deeply for the rest of this stack") from error
-    return {_wire.ENVELOPE: _wire.WIRE_VERSION, _wire.VALUE: encoded} if encoder.tagged else encoded
+    return encoder.wrapped(encoded)
 
 
 def encode_exception(error: BaseException) -> dict[str, Json]:
@@ -84,6 +87,10 @@ class Encoder:
         if depth > MAX_DEPTH:
             raise Refused(f"is nested more than {MAX_DEPTH} levels deep, or contains itself; send something flatter")
         return method(self, value, depth + 1) if method is not None else self.unusual(value, depth + 1)
+
+    def wrapped(self, encoded: Json) -> Json:
+        """What was walked, in an envelope if a tag is in it."""
+        return {_wire.ENVELOPE: _wire.WIRE_VERSION, _wire.VALUE: encoded} if self.tagged else encoded
 
     # ── containers: what they hold is at ``depth`` ───────────────────────────────────────
     def items(self, items: Iterable[Any], depth: int) -> list[Json]:
@@ -183,6 +190,12 @@ class Encoder:
         """A large value that is stored already: only where; the value itself if somebody may have changed it."""
         return self.walk(value.get(), depth) if value.may_have_changed else self.tag(_wire.TAG_LARGE, told(value))
 
+    def secret(self, value: Secret[Any] | Hidden, depth: int) -> Json:
+        """A value that nobody reads on its way."""
+        inside = Encoder()
+        content = json.dumps(inside.wrapped(inside.walk(value.reveal(), depth + 1)))
+        return self.tag(_wire.TAG_SECRET if type(value) is Secret else _wire.TAG_HIDDEN, sealed(content))
+
     def own_json(self, value: Any, depth: int) -> Json:
         """What the value says about itself, as kombu would ask it."""
         return self.walk(value.__json__(), depth)
@@ -237,6 +250,8 @@ def _needs_allowing(value: object) -> bool:
 _SCALARS: Final[dict[type, _Method]] = {row.kind: _scalar(row) for row in SCALARS} | {
     int: _integer,
     LargeValue: Encoder.large,
+    Secret: Encoder.secret,
+    Hidden: Encoder.secret,
 }
 _CONTAINERS: Final[dict[type, _Method]] = {
     list: Encoder.list_,

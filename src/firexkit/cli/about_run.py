@@ -16,7 +16,7 @@ from firexkit.runtime.remembered import LOST, Remembered
 from firexkit.runtime.tracebacks import own_traceback
 
 STYLES = {"SUCCESS": "green", "RUNNING": "cyan", "REVOKED": "yellow"}
-LAST_LINES = 12
+LAST_LINES = 24
 """Of a traceback."""
 
 
@@ -77,13 +77,14 @@ def failed_root(tree: Tree) -> Task | None:
     return min(by_themselves, key=lambda task: task.ended_at or 0.0, default=None)
 
 
-def root_cause(task: Task, find: Finder, place: Callable[[Task], str]) -> Iterator[Line]:
+def root_cause(task: Task, find: Finder, place: Callable[[Task], str], room: int | None) -> Iterator[Line]:
     """Why a run failed.
 
     Args:
         task: the task to blame.
         find: gives other tasks of the run.
         place: where the log of a task is.
+        room: see `values.arguments`.
     """
     failure = task.failure
     if failure is None:
@@ -91,7 +92,7 @@ def root_cause(task: Task, find: Finder, place: Callable[[Task], str]) -> Iterat
     yield line(("root cause: ", "bold red"), (f"{short(task.name)} failed", "bold red"), f"  {short_id(task.id)}")
     message = readable(failure.message.strip())
     yield from block(f"{failure.error}: {message}" if message else failure.error, indent="  ", style="red")
-    yield from arguments(task, find, indent="  ")
+    yield from arguments(task, find, room=room)
     yield from end_of_traceback(failure.traceback, indent="  ")
     if place(task):
         yield line(("  its log: ", "dim"), place(task), wraps=True)
@@ -99,9 +100,15 @@ def root_cause(task: Task, find: Finder, place: Callable[[Task], str]) -> Iterat
 
 def end_of_traceback(text: str, *, indent: str = "") -> list[Line]:
     """The last lines of a traceback, without the frames that are nobody's own code."""
-    own = (own_traceback(text) or text).rstrip().splitlines()
+    own = [one for one in (own_traceback(text) or text).splitlines() if one.strip(" ~^")]
     left_out = [f"… {len(own) - LAST_LINES} lines before"] if len(own) > LAST_LINES else []
     return block("\n".join([*left_out, *own[-LAST_LINES:]]), indent=indent, style="dim")
+
+
+def unsent(record: RunRecord | None) -> list[str]:
+    """Names of the tasks of the run's chain that were not sent any more."""
+    services = ((record.results if record is not None else None) or {}).get("unsuccessful_services") or {}
+    return [str(name) for name in services.get("not_run") or ()]
 
 
 def from_record_alone(record: RunRecord) -> Iterator[Line]:

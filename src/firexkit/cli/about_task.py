@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from firexkit.cli.about_run import end_of_traceback, field
 from firexkit.cli.lines import Line, block, line
-from firexkit.cli.phrases import MARKS, elapsed, moment, short, short_id
-from firexkit.cli.tree_lines import UNKNOWN, Now, note_on, seconds_of, tree_lines
+from firexkit.cli.phrases import elapsed, moment, short, short_id
+from firexkit.cli.tree_lines import Now, mark_of, note_on, seconds_of, tree_lines
 from firexkit.cli.values import arguments, results
 from firexkit.journal.model import Failed, Lost, Retried, Revoked
 from firexkit.journal.origins import Finder
@@ -15,7 +15,9 @@ from firexkit.journal.tree import Body, Task, Tree
 from firexkit.runtime.page_text import readable, text_of
 
 
-def about(task: Task, children: Sequence[Task], find: Finder, place: str, now: Now) -> Iterator[Line]:
+def about(
+    task: Task, children: Sequence[Task], find: Finder, place: str, now: Now, *, room: int | None
+) -> Iterator[Line]:
     """Everything that is known of a task.
 
     Args:
@@ -24,18 +26,20 @@ def about(task: Task, children: Sequence[Task], find: Finder, place: str, now: N
         find: gives other tasks of the run.
         place: where its log is; empty when it has none.
         now: the present.
+        room: see `values.arguments`.
     """
     below = Tree(fact for child in children for fact in child.facts)
     yield from _head(task, find, place, now)
     if not task.has_ended:
-        yield field("now", note_on(below, task, now))
-    yield from _section("arguments", arguments(task, find, indent="  "))
-    yield from _section("results", results(task, indent="  "))
+        yield field("now", note_on(Tree(fact for one in (task, *children) for fact in one.facts), task, now))
+    yield from _section("arguments", arguments(task, find, room=room))
+    yield from _section("results", results(task, room=room))
     yield from _section("error", _error(task, find))
     if len(task.bodies) > 1:
         yield from _section("attempts", map(_attempt, task.bodies))
     for shown in task.shown:
-        yield from _section(readable(shown.key), block(text_of(shown.html), indent="  "))
+        title = "shown" if shown.key == "*" else f"shown: {readable(shown.key)}"
+        yield from _section(title, block(text_of(shown.html), indent="  "))
     yield from _section("children", (_indented(one) for one in tree_lines(below, now)))
 
 
@@ -52,10 +56,10 @@ def _indented(one: Line) -> Line:
 
 
 def _head(task: Task, find: Finder, place: str, now: Now) -> Iterator[Line]:
-    mark, style = MARKS[task.state] if task.has_ended or now.goes_on else UNKNOWN
+    mark, style = mark_of(task.state, now)
     yield field("task", (task.name or "?", "bold"), "  ", (f"{mark} {task.state}", style))
     yield field("id", task.id)
-    yield field("times", _times(task, now), wraps=True)
+    yield from _times(task, now)
     revoked = [fact for fact in task.facts if isinstance(fact, Revoked) and fact.reason]
     if revoked:
         yield field("revoked", readable(revoked[-1].reason), wraps=True)
@@ -74,21 +78,18 @@ def _head(task: Task, find: Finder, place: str, now: Now) -> Iterator[Line]:
         yield field("log", place, wraps=True)
 
 
-def _times(task: Task, now: Now) -> str:
-    said = []
+def _times(task: Task, now: Now) -> Iterator[Line]:
     sent = task.queued.at if task.queued is not None else None
     if sent is not None:
-        said.append(f"sent {moment(sent)}")
+        yield field("sent", moment(sent))
     if task.started_at is not None:
-        waited = f" (queued for {elapsed(max(0.0, task.started_at - sent))})" if sent is not None else ""
-        said.append(f"began {moment(task.started_at)}{waited}")
+        waited = f", after {elapsed(max(0.0, task.started_at - sent))} in its queue" if sent is not None else ""
+        yield field("began", f"{moment(task.started_at)}{waited}")
     seconds = seconds_of(task, now)
-    if seconds is not None:
-        said.append(f"{'ran' if task.has_ended else 'runs for'} {elapsed(seconds)}")
     waits = [(until or now.at) - since for body in task.bodies for since, until in body.waits]
-    if waits:
-        said.append(f"of that waited {elapsed(max(0.0, sum(waits)))} for others")
-    return ", ".join(said) or "?"
+    for_others = f", of which it waited {elapsed(max(0.0, sum(waits)))} for others" if waits else ""
+    if seconds is not None:
+        yield field("took", f"{elapsed(seconds)}{'' if task.has_ended else ' so far'}{for_others}")
 
 
 def _error(task: Task, find: Finder) -> Iterator[Line]:

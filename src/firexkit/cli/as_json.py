@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from firexkit.journal.model import Entry
+from firexkit.journal.model import Entry, Revoked
 from firexkit.journal.origins import Finder, source_of
 from firexkit.journal.tree import Body, Task, Tree
 from firexkit.runtime.page_text import text_of
@@ -79,6 +79,7 @@ def _task(task: Task) -> dict[str, Any]:
         "ended_at": task.ended_at,
         "attempt": len(task.bodies),
         "waits_for": [*task.bodies[-1].waits_for] if task.bodies else [],
+        "revoked": next((fact.reason for fact in task.facts if isinstance(fact, Revoked) and fact.reason), ""),
         "failure": None if failure is None else _failure(failure),
     }
 

@@ -40,6 +40,7 @@ class Row:
         worker: the full name of its worker.
         retries: how often it was tried before.
         longest: of several, Unix time at which the one that runs longest began.
+        may_grow: whether more of them may come: whoever sends them still does, or does something else.
     """
 
     depth: int
@@ -52,6 +53,7 @@ class Row:
     worker: str = ""
     retries: int = 0
     longest: float | None = None
+    may_grow: bool = False
 
     @property
     def tasks(self) -> int:
@@ -104,17 +106,18 @@ class _Node:
     def group_of(self, name: str) -> _Group:
         """Its children of a name."""
         if name not in self.groups:
-            self.groups[name] = _Group(name)
+            self.groups[name] = _Group(name, self)
         return self.groups[name]
 
 
 class _Group:
     """Siblings of one name."""
 
-    __slots__ = ("begun", "counts", "first", "last", "members", "name", "troubled")
+    __slots__ = ("begun", "counts", "first", "last", "members", "name", "parent", "troubled")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, parent: _Node) -> None:
         self.name = name
+        self.parent = parent
         self.members: dict[str, _Node] = {}
         self.begun: dict[str, _Node] = {}
         self.troubled: dict[str, _Node] = {}
@@ -309,7 +312,9 @@ def _row_for_all(group: _Group, depth: int) -> Row:
     state = next(state for state in BUSIEST_FIRST if group.counts[state])
     until = None if group.unfinished else group.last
     counts = {state: number for state, number in group.counts.items() if number}
-    return Row(depth, state, group.name, group.first, until, counts, longest=min(running, default=None))
+    longest = min(running, default=None)
+    may_grow = group.parent.task.state == RUNNING
+    return Row(depth, state, group.name, group.first, until, counts, longest=longest, may_grow=may_grow)
 
 
 def _waits_for(node: _Node) -> str:

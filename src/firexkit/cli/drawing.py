@@ -12,8 +12,10 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from firexkit.cli.branches import MORE, PENDING, Row
-from firexkit.cli.screen import MARKS, elapsed, in_ascii
-from firexkit.runtime.progress import BLOCKED, ENDED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED
+from firexkit.cli.letters import in_ascii
+from firexkit.cli.phrases import elapsed
+from firexkit.cli.screen import MARKS
+from firexkit.runtime.progress import BLOCKED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED
 
 LOOKS: Final = {
     **MARKS,
@@ -22,6 +24,8 @@ LOOKS: Final = {
     PENDING: ("○", "dim"),
     MORE: ("…", "dim"),
 }
+CALM: Final = frozenset({RUNNING, BLOCKED, SUCCEEDED})
+"""States that colour their sign, not the whole row."""
 WORDS: Final = {RECEIVED: "queued", PENDING: "not sent", RETRIED: "to be tried again", REVOKED: REVOKED}
 """What a state is called where its own name says less."""
 COUNTED: Final = (RUNNING, BLOCKED, RETRIED, RECEIVED, SUCCEEDED, FAILED, REVOKED, PENDING)
@@ -32,8 +36,10 @@ TIME_WIDTH: Final = 7
 GAP: Final = "  "
 SHORTEST_BAR: Final = 6
 LONGEST_BAR: Final = 30
-_ERROR: Final = re.compile(r"^([\w.]+)\((['\"])(.*)\2,?\)$")
-"""An error as Python represents it: its class, and the text that it was made with."""
+_ERROR: Final = re.compile(r"""^([\w.]+)\((?:-?\d+, )?(['"])(.*?)(?<!\\)\2[,)].*""")
+"""An error as Python represents it: its class, and the first text that it was made with."""
+LONG: Final = 2.0
+"""Seconds from which on it is of interest how long the longest of several takes."""
 WIDE: Final = 120
 """From this width on there is room for what is not needed at once."""
 
@@ -114,10 +120,11 @@ def _line(row: Row, name_width: int, width: int, paper: Paper, now: float) -> Te
     indent = _indent(row, width)
     dots = "..." if paper.is_ascii else "…"
     name = cut_middle(_letters(row.name, paper), max(name_width - indent - 2, 1), dots)
-    line = Text(f"{' ' * indent}{_letters(mark, paper)} ", style=style)
+    line = Text(" " * indent, style="" if row.state in CALM else style)
+    line.append(f"{_letters(mark, paper)} ", style=style)
     line.append(name, style="bold" if row.state in (RUNNING, FAILED) else "")
     line.append(" " * max(0, name_width - line.cell_len))
-    line.append(GAP + _time(row, now).rjust(TIME_WIDTH) + GAP, style="" if row.state in ENDED else "default")
+    line.append(GAP + _time(row, now).rjust(TIME_WIDTH) + GAP)
     for part in _details(row, width - line.cell_len, paper, now):
         line.append_text(part)
     if line.cell_len > width:
@@ -152,8 +159,13 @@ def _time(row: Row, now: float) -> str:
 
 def _width_of_rest(row: Row, paper: Paper, now: float) -> int:
     """Columns that all there is to say of a row takes, with a bar that can be read."""
-    bar = 0 if row.tasks < 2 or row.until is not None else len(GAP) + LONGEST_BAR // 2
+    bar = len(GAP) + LONGEST_BAR // 2 if _has_bar(row) else 0
     return cell_len(_told(row, paper, now)) + bar
+
+
+def _has_bar(row: Row) -> bool:
+    """Whether there is a part of a whole to show; a whole that may grow would always look as if it were nearly done."""
+    return row.tasks > 1 and row.until is None and not row.may_grow
 
 
 def _told(row: Row, paper: Paper, now: float) -> str:
@@ -174,15 +186,15 @@ def _words(row: Row) -> Iterator[str]:
 def _numbers(row: Row, paper: Paper, now: float) -> tuple[str, str]:
     """``38 of 40``, and how many are not yet done or did not go well."""
     rest = _counted(row.counts, [state for state in COUNTED if state != SUCCEEDED])
-    if row.longest is not None and paper.width >= WIDE:
+    if row.longest is not None and now - row.longest >= LONG and paper.width >= WIDE:
         rest += f" (longest {passing(now - row.longest)})"
-    return f"{row.ended:,} of {row.tasks:,}", rest
+    return f"{row.ended:,} of {row.tasks:,}{' so far' if row.may_grow else ''}", rest
 
 
 def _details(row: Row, room: int, paper: Paper, now: float) -> Iterator[Text]:
     told = _told(row, paper, now)
     bar = min(LONGEST_BAR if paper.width >= WIDE else LONGEST_BAR // 2, room - len(told) - len(GAP))
-    if row.tasks < 2 or row.until is not None or bar < SHORTEST_BAR:
+    if not _has_bar(row) or bar < SHORTEST_BAR:
         yield Text(told, style="red" if row.state == FAILED else "dim")
         return
     numbers, rest = _numbers(row, paper, now)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-import click
-
 from firexkit import _lazy
+from firexkit.cli.letters import echo, fit, is_terminal
 from firexkit.runtime.page_text import readable
 
 MOST_DAMAGE: Final = 5
@@ -67,11 +65,6 @@ def block(text: str, *, indent: str = "", style: str = "") -> list[Line]:
     return [line(indent, (one, style), wraps=True) for one in readable(text).splitlines()]
 
 
-def is_terminal() -> bool:
-    """Whether somebody looks at what is printed."""
-    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-
-
 def width() -> int | None:
     """Columns there are; None where nobody looks and lines are as long as they are."""
     return shutil.get_terminal_size().columns if is_terminal() else None
@@ -80,16 +73,18 @@ def width() -> int | None:
 def show(lines: Iterable[Line]) -> None:
     """Print lines."""
     if not is_terminal():
-        click.echo("\n".join(one.plain for one in lines))
+        echo("\n".join(one.plain for one in lines))
         return
     console = _lazy.module("rich.console").Console(highlight=False, width=width())
     for wraps, text in _runs_of(lines):
-        console.print(text, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis", soft_wrap=False)
+        # What is to be seen whole is left to the terminal: a path that it folds can still be copied as one.
+        console.print(text, no_wrap=True, overflow="ignore" if wraps else "ellipsis", crop=not wraps)
 
 
 def _runs_of(lines: Iterable[Line]) -> Iterable[tuple[bool, Any]]:
     """Neighbours that are treated alike as one text: rich takes its time for each."""
     text = _lazy.module("rich.text").Text
+    letters = sys.stdout.encoding
     gathered: list[Any] = []
     before = False
     for one in lines:
@@ -97,7 +92,7 @@ def _runs_of(lines: Iterable[Line]) -> Iterable[tuple[bool, Any]]:
             yield before, text("\n").join(gathered)
             gathered = []
         before = one.wraps
-        gathered.append(text.assemble(*one.spans))
+        gathered.append(text.assemble(*((fit(span.text, letters), span.style) for span in one.spans)))
     if gathered:
         yield before, text("\n").join(gathered)
 
@@ -106,6 +101,6 @@ def tell_damage(damage: Iterable[str]) -> None:
     """Say where errors go what could not be read."""
     known = [*damage]
     for one in known[:MOST_DAMAGE]:
-        click.echo(f"firex: the journal is damaged: {readable(one)}", err=True)
+        echo(f"firex: the journal is damaged: {readable(one)}", err=True)
     if len(known) > MOST_DAMAGE:
-        click.echo(f"firex: … and {len(known) - MOST_DAMAGE:,} more places", err=True)
+        echo(f"firex: … and {len(known) - MOST_DAMAGE:,} more places", err=True)

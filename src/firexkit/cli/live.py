@@ -18,7 +18,8 @@ from rich.text import Text
 
 from firexkit.cli.branches import Branches, fitted
 from firexkit.cli.drawing import Paper, drawn, summed_up
-from firexkit.cli.screen import announce, echo
+from firexkit.cli.letters import echo
+from firexkit.cli.screen import announce
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.progress import TaskSeen
 
@@ -84,12 +85,13 @@ class Live:
         self._news.set()
         if self._thread.ident is not None:
             self._thread.join(LAST_FRAME)
-        for name, file in self._streams.items():
-            if isinstance(above := getattr(sys, name), Above):
-                above.close()
-                setattr(sys, name, file)
+        above = [file for file in (sys.stdout, sys.stderr) if isinstance(file, Above)]
+        # The terminal may be gone: what it is told comes last.
+        sys.stdout, sys.stderr = self._streams.values()
         if self._before is not None:
             signal.signal(signal.SIGCONT, self._before)
+        for file in above:
+            file.close()
         self._terminal.draw(self._frame(is_over=True) if self._branches.counts else [])
         self._terminal.leave()
 
@@ -104,6 +106,8 @@ class Live:
                 began = time.monotonic()
                 if self._terminal.is_ours():
                     self._terminal.draw(self._frame())
+                else:
+                    self._terminal.forget()
                 self._over.wait(max(BETWEEN_FRAMES, IDLE_SHARE * (time.monotonic() - began)))
                 self._news.wait(TICK)
                 self._news.clear()

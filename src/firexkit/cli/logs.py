@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from firexkit.cli.letters import echo
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.run_arguments import RUN_HELP, RunCommand, asked_run, asked_task, with_run, with_task
+from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, asked_task, with_run, with_task
 from firexkit.journal.lookup import Lookup
 from firexkit.journal.store import JournalError
 from firexkit.journal.tree import Task
@@ -23,7 +24,7 @@ from firexkit.runtime.remembered import opened_journal
 from firexkit.runtime.task_logs import log_of, log_place, worker_logs
 
 
-@click.command("logs", cls=RunCommand, epilog=RUN_HELP)
+@click.command("logs", cls=CommandOnRuns, epilog=RUN_HELP)
 @with_run
 @with_task
 @click.option("-f", "--follow", is_flag=True, help="Go on until the run or the task is over.")
@@ -61,9 +62,9 @@ def _tell(lines: Iterable[LogLine], pattern: re.Pattern[str] | None, *, as_json:
             continue
         several = several or before not in (page, None)
         if several and page != before:
-            click.echo(f"==> {page} <==")
+            echo(f"==> {page} <==")
         before = page
-        click.echo(text)
+        echo(text)
 
 
 def _of_workers(directory: RunDirectory) -> tuple[Pages, Callable[[], bool]]:

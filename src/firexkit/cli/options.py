@@ -46,6 +46,17 @@ def with_broker(command: Command) -> Command:
     )(command)
 
 
+def with_secrets(command: Command) -> Command:
+    """Arguments that nobody shall read."""
+    return click.option(
+        "--secret",
+        "secrets",
+        multiple=True,
+        metavar="NAME[=FILE]",
+        help="An argument that is asked for, or a line of the standard input, or a file's content; never shown.",
+    )(command)
+
+
 def with_runs_directory(command: Command) -> Command:
     """Where runs are kept."""
     return click.option(

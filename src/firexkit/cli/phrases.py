@@ -13,9 +13,9 @@ from firexkit.journal.origins import Source
 from firexkit.journal.tree import State
 
 MARKS: Final[Mapping[State, tuple[str, str]]] = {
-    State.QUEUED: ("·", "dim"),
+    State.QUEUED: ("○", "dim"),
     State.RUNNING: ("▶", "cyan"),
-    State.WAITING: ("…", "dim"),
+    State.WAITING: ("▷", "dim"),
     State.SUCCEEDED: ("✔", "green"),
     State.FAILED: ("✘", "red"),
     State.REVOKED: ("■", "yellow"),

@@ -18,9 +18,11 @@ from firexkit.cli.completing import RunCommand, complete_words, own_options
 from firexkit.cli.detaching import detached
 from firexkit.cli.help import tell_help
 from firexkit.cli.json_lines import JsonLines
-from firexkit.cli.options import listed, with_broker, with_runs_directory, with_tasks, with_worker
+from firexkit.cli.letters import is_terminal
+from firexkit.cli.options import listed, with_broker, with_runs_directory, with_secrets, with_tasks, with_worker
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.screen import Quiet, is_terminal, screen_for
+from firexkit.cli.screen import Quiet, screen_for
+from firexkit.cli.secrets import given_secrets, hide_typed
 from firexkit.runtime import broker
 from firexkit.runtime.arguments.parameters import listed as listed_names
 from firexkit.runtime.arguments.words import name_of
@@ -43,6 +45,7 @@ from firexkit.uid import new_run_id
 @click.option(
     "--args", "args_file", type=click.Path(path_type=Path, dir_okay=False), help="A JSON file with arguments by name."
 )
+@with_secrets
 @click.option("--detach", is_flag=True, help="Print the run's id and leave it running.")
 @click.option("-q", "--quiet", is_flag=True, help="Print what the tasks returned and what went wrong, nothing else.")
 @click.option("--json-lines", is_flag=True, help="Print one JSON object a line for each change of the run.")
@@ -75,8 +78,10 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **options: Any) -> No
         raise Refusal(f"{listed_names(chosen)} do not go together; each says where a run is told of")
     if chain.startswith("-"):
         raise Refusal(f"the tasks to run come first: firex run CHAIN {chain} …; `firex run --help` tells more")
+    secrets = given_secrets(options["secrets"])
     with refused(SourceError, ValueError, LookupError):
-        prepared = prepare(chain, arguments, options["args_file"], sources)
+        prepared = prepare(chain, arguments, options["args_file"], sources, secrets)
+    hide_typed(prepared.secret)
     _tell_taken(ctx, prepared)
     ctx.exit(_run(prepared, _submission(prepared, options), options))
 
@@ -104,6 +109,7 @@ def _submission(prepared: Prepared, options: dict[str, Any]) -> Submission:
         chain=prepared.chain,
         names=prepared.names,
         arguments=prepared.arguments,
+        secret=prepared.secret,
         command=sys.argv,
         broker=address,
         own_worker=not options["no_worker"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 import click
@@ -27,7 +28,7 @@ MOST_OFFERED: Final = 20
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class RunCommand(click.Command):
+class CommandOnRuns(click.Command):
     """A command that takes ``-2`` as an argument."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -35,11 +36,15 @@ class RunCommand(click.Command):
         ctx.ignore_unknown_options = True
         given = args[: args.index("--")] if "--" in args else [*args]
         rest = super().parse_args(ctx, args)
-        for word in _words(self, ctx):
-            if word.startswith("-") and word != "-" and word in given and not COUNTED.fullmatch(word):
+        for word in () if ctx.resilient_parsing else _words(self, ctx):
+            if word in given and _looks_like_an_option(word):
                 known = [name for option in self.params if isinstance(option, click.Option) for name in option.opts]
-                raise click.NoSuchOption(word, possibilities=[one for one in known if one[:4] == word[:4]], ctx=ctx)
+                raise click.NoSuchOption(word, possibilities=get_close_matches(word, known), ctx=ctx)
         return rest
+
+
+def _looks_like_an_option(word: str) -> bool:
+    return word.startswith("-") and word != "-" and not COUNTED.fullmatch(word)
 
 
 def _words(command: click.Command, ctx: click.Context) -> Iterator[str]:

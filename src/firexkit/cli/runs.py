@@ -11,21 +11,23 @@ from pathlib import Path
 import click
 
 from firexkit.cli.as_json import run_facts
-from firexkit.cli.lines import Line, line, show, tell_damage
+from firexkit.cli.lines import Line, line, show, tell_damage, width
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.phrases import elapsed, moment, short, short_id, since
 from firexkit.cli.refusal import refused
-from firexkit.cli.run_arguments import RunCommand
+from firexkit.cli.run_arguments import CommandOnRuns
 from firexkit.runtime.finding import Asked, Found, found_in
 from firexkit.runtime.remembered import FAILED, LOST, remembered
 from firexkit.runtime.runs import default_runs_directory, runs_in
 
 STYLES = {"SUCCESS": "green", "RUNNING": "cyan", "REVOKED": "yellow", "SOME_FAILED": "red", LOST: "red"}
+WIDE = 120
+"""Columns from which on ids are shown whole."""
 MOST_TASKS = 5
 """Tasks of a run that are named as found."""
 
 
-@click.command("runs", cls=RunCommand)
+@click.command("runs", cls=CommandOnRuns)
 @click.argument("text", nargs=-1)
 @click.option("--failed", is_flag=True, help="Only those that failed or were killed.")
 @click.option("--since", "when", metavar="WHEN", help="Only those that began since: 2h, 3d, yesterday, 2026-05-01.")
@@ -57,7 +59,8 @@ def command(
     if as_json:
         click.echo(json.dumps([_facts(one) for one in found], indent=2))
     elif found:
-        show(one for run in found for one in _lines(run))
+        id_width = _id_width([one.run.directory.run_id for one in found], width())
+        show(one for run in found for one in _lines(run, id_width))
     else:
         click.echo(f"no runs{' like that' if asked or failed or when else ''} in {runs}", err=True)
     for one in found:
@@ -84,13 +87,23 @@ def _argument(text: str) -> tuple[str, str]:
     return name.strip().removeprefix("--").replace("-", "_"), value
 
 
-def _lines(found: Found) -> Iterator[Line]:
+def _id_width(ids: list[str], columns: int | None) -> int | None:
+    """As much of ids as tells runs apart, where there is no room for all; None for all of it."""
+    if columns is None or columns >= WIDE:
+        return None
+    shortest = ids[0].rfind("-")
+    return next(
+        (length for length in range(shortest, len(ids[0])) if len({one[:length] for one in ids}) == len(ids)), None
+    )
+
+
+def _lines(found: Found, id_width: int | None) -> Iterator[Line]:
     run, state = found.run, found.run.state
-    took = run.took(time.time())
+    took, started = run.took(time.time()), moment(run.started_at)
     yield line(
-        f"{run.directory.run_id}  ",
+        f"{run.directory.run_id[:id_width]}  ",
         (f"{state:<11}", STYLES.get(state, "red")),
-        f"  {moment(run.started_at)}  {elapsed(took) if took is not None else '?':>8}  ",
+        f"  {started if id_width is None else started[5:16]}  {elapsed(took) if took is not None else '?':>8}  ",
         ",".join(run.record.chain) if run.record is not None else "",
     )
     for task in found.tasks[:MOST_TASKS]:

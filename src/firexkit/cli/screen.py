@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from typing import Final
 
-import click
-
 from firexkit import _lazy
+from firexkit.cli.letters import echo
+from firexkit.cli.phrases import elapsed
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.listening import Listener
 from firexkit.runtime.progress import ENDED, FAILED, RETRIED, REVOKED, RUNNING, SUCCEEDED, TaskSeen
@@ -23,10 +21,6 @@ MARKS: Final = {
     REVOKED: ("■", "yellow"),
     RETRIED: ("↻", "yellow"),
 }
-IN_ASCII: Final = str.maketrans(
-    {"▶": ">", "▷": "-", "✔": "+", "✘": "x", "■": "!", "↻": "~", "○": "o", "…": "...", "█": "#", "░": "."}
-)
-"""Our signs for outputs that have only ASCII."""
 TOLD: Final = frozenset(MARKS)
 """States that get a line; that a task waits, or goes on, does not."""
 INDENT: Final = "  "
@@ -73,17 +67,6 @@ def line_for(task: TaskSeen, depth: int) -> str:
     return f"{when} {INDENT * depth}{mark} {task.short_name}{plugin} {task.state}{took}{where}"
 
 
-def elapsed(seconds: float) -> str:
-    """A duration for people: ``0.42 s``, ``75 s`` as ``1:15``."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
 class Quiet:
     """Nothing but what went wrong."""
 
@@ -112,28 +95,3 @@ def screen_for(chain: Sequence[str], *, is_terminal: bool) -> Listener:
         return Lines()
     tree: Listener = _lazy.module("firexkit.cli.live").Live(chain)
     return tree
-
-
-def is_terminal() -> bool:
-    """Whether the output is a terminal on which the cursor can be moved."""
-    return sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-
-
-def echo(text: str, *, err: bool = False) -> None:
-    """Print a line, with other letters where the output does not have all of them."""
-    stream = sys.stderr if err else sys.stdout
-    click.echo(fit(text, getattr(stream, "encoding", None) or "utf-8"), err=err)
-
-
-def fit(text: str, encoding: str) -> str:
-    """A text in letters that an encoding has."""
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return in_ascii(text).encode(encoding, "backslashreplace").decode(encoding)
-    return text
-
-
-def in_ascii(text: str) -> str:
-    """A text with our signs in ASCII; other letters are as they were."""
-    return text.translate(IN_ASCII)

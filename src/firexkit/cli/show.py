@@ -10,13 +10,13 @@ from typing import Any
 
 import click
 
-from firexkit.cli.about_run import failed_root, from_record_alone, header, root_cause
+from firexkit.cli.about_run import failed_root, from_record_alone, header, root_cause, unsent
 from firexkit.cli.about_task import about
 from firexkit.cli.as_json import run_facts, task_facts, tree_facts
-from firexkit.cli.lines import Line, line, show, tell_damage
+from firexkit.cli.lines import Line, line, show, tell_damage, width
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.run_arguments import RUN_HELP, RunCommand, asked_run, asked_task, with_run, with_task
+from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, asked_task, with_run, with_task
 from firexkit.cli.tree_lines import Now, tree_lines
 from firexkit.cli.values import with_whole_values
 from firexkit.journal.lookup import Lookup
@@ -27,7 +27,7 @@ from firexkit.runtime.remembered import FAILED, Remembered, opened_journal, reme
 from firexkit.runtime.task_logs import log_place
 
 
-@click.command("show", cls=RunCommand, epilog=RUN_HELP)
+@click.command("show", cls=CommandOnRuns, epilog=RUN_HELP)
 @with_run
 @with_task
 @click.option("--full", is_flag=True, help="Values as a whole, not only how they begin.")
@@ -85,9 +85,9 @@ def _body(run: Remembered, tree: Tree | None, now: Now, *, every: bool) -> Itera
         return
     blamed = failed_root(tree) if run.state in FAILED else None
     if blamed is not None:
-        yield from root_cause(blamed, tree.get, lambda task: log_place(run.directory, task))
+        yield from root_cause(blamed, tree.get, lambda task: log_place(run.directory, task), width())
         yield line()
-    yield from tree_lines(tree, now, every=every)
+    yield from tree_lines(tree, now, every=every, unsent=unsent(run.record))
 
 
 def _show_task(directory: RunDirectory, text: str, *, full: bool, as_json: bool) -> None:
@@ -109,4 +109,5 @@ def _tell_task(directory: RunDirectory, journal: Journal, text: str, *, full: bo
     if as_json:
         click.echo(json.dumps(task_facts(task, children, lookup.get, place), indent=2))
         return
-    show(about(task, children, lookup.get, place, Now(time.time(), remembered(directory).alive)))
+    now = Now(time.time(), remembered(directory).alive)
+    show(about(task, children, lookup.get, place, now, room=None if full else width()))

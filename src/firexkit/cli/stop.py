@@ -14,7 +14,7 @@ import click
 from firexkit import _lazy
 from firexkit.cli.options import with_runs_directory
 from firexkit.cli.refusal import Refusal, refused
-from firexkit.cli.run_arguments import RUN_HELP, RunCommand, asked_run, asked_task, with_run, with_task
+from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, asked_task, with_run, with_task
 from firexkit.journal.lookup import Lookup
 from firexkit.journal.store import JournalError
 from firexkit.journal.tree import Task
@@ -24,7 +24,7 @@ from firexkit.runtime.remembered import opened_journal, remembered
 from firexkit.uid import current_user
 
 
-@click.command("stop", cls=RunCommand, epilog=RUN_HELP)
+@click.command("stop", cls=CommandOnRuns, epilog=RUN_HELP)
 @with_run
 @with_task
 @click.option("--reason", default="", metavar="TEXT", help="Why; kept in the run's record, or the task's.")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from firexkit.cli.lines import Line, line
 from firexkit.cli.phrases import MARKS, counted, elapsed, short, short_id
 from firexkit.journal.model import Failed, Revoked
-from firexkit.journal.tree import ENDED, State, Task, Tree
+from firexkit.journal.tree import State, Task, Tree
 from firexkit.runtime.page_text import readable
 
 INDENT: Final = "  "
@@ -23,6 +23,10 @@ WIDEST: Final = 40
 
 UNKNOWN: Final = ("?", "yellow")
 """What stands for a state that a killed run could not change any more."""
+
+
+_BUSY: Final = (State.RUNNING, State.WAITING)
+NEVER_BEGAN: Final = "never began"
 
 
 class Row(NamedTuple):
@@ -55,25 +59,37 @@ class Now(NamedTuple):
     goes_on: bool
 
 
-def tree_lines(tree: Tree, now: Now, *, every: bool = False) -> Iterator[Line]:
+def tree_lines(tree: Tree, now: Now, *, every: bool = False, unsent: Iterable[str] = ()) -> Iterator[Line]:
     """The tree of a run.
 
     Args:
         tree: the tasks.
         now: the present.
         every: a line for each task, however many are alike.
+        unsent: names of the tasks of the run's chain that were not sent any more.
     """
     rows = [*_Rows(tree, now, every=every).below(tree.roots, 0)]
+    rows += [Row(0, State.QUEUED, name, "", NEVER_BEGAN) for name in unsent]
     widest = min(max((len(row.name) + len(INDENT) * row.depth for row in rows), default=0), WIDEST)
     for row in rows:
-        mark, style = MARKS[row.state] if now.goes_on or row.state in ENDED else UNKNOWN
+        mark, style = mark_of(row.state, now)
         indent = INDENT * row.depth
         name = (indent + mark + " " + row.name).ljust(widest + 2)[len(indent) + 2 :]
         yield line(indent, (f"{mark} ", style), (name, style if row.state is State.FAILED else ""), *_rest(row))
 
 
+def mark_of(state: State, now: Now) -> tuple[str, str]:
+    """What stands for a state, and its style.
+
+    Args:
+        state: of a task.
+        now: the present.
+    """
+    return UNKNOWN if state in _BUSY and not now.goes_on else MARKS[state]
+
+
 def _rest(row: Row) -> Iterator[tuple[str, str]]:
-    yield f"  {row.took:>7}", "dim"
+    yield f"  {row.took:>8}", "dim"
     if row.note:
         yield f"  {row.note}", "red" if row.state is State.FAILED else "dim"
 
@@ -85,7 +101,7 @@ class _Rows:
         self._every = every
         self._alike = Counter(task.name for task in tree)
         self._failed = _with_those_above(tree, (State.FAILED,))
-        self._busy = _with_those_above(tree, (State.RUNNING, State.WAITING)) - self._failed
+        self._busy = _with_those_above(tree, _BUSY) - self._failed
 
     def below(self, tasks: Sequence[Task], depth: int) -> Iterator[Row]:
         """Rows of neighbours, with all that is below them; those of one name together where there are many."""
@@ -107,11 +123,11 @@ class _Rows:
         states = [task.state for task in alike]
         took = [seconds for task in alike if (seconds := self._seconds(task)) is not None]
         worst = next(state for state in _WORST_FIRST if state in states)
-        longest = f"up to {elapsed(max(took))}" if took else ""
+        longest = f"≤ {elapsed(max(took))}" if took else ""
         hidden = _below(self._tree, alike)
         below = f"{hidden:,} {'task' if hidden == 1 else 'tasks'} below" if hidden else ""
-        note = ", ".join(filter(None, (counted(states), longest, below)))
-        yield Row(depth, worst, f"{len(alike):,} x {short(alike[0].name)}", "", note)
+        note = ", ".join(filter(None, (counted(states), below)))
+        yield Row(depth, worst, f"{len(alike):,} x {short(alike[0].name)}", longest, note)
         for state, chosen in ((State.FAILED, self._failed), (State.RUNNING, self._busy)):
             some = [task for task in alike if task.id in chosen]
             for task in some[:MOST_SHOWN]:
@@ -123,7 +139,7 @@ class _Rows:
     def _row(self, task: Task, depth: int) -> Row:
         seconds = self._seconds(task)
         which = short_id(task.id) if self._alike[task.name] > 1 else ""
-        note = ": ".join(filter(None, (which, note_on(self._tree, task, self._now))))
+        note = "  ".join(filter(None, (which, note_on(self._tree, task, self._now))))
         return Row(
             depth, task.state, short(task.name) or task.id, elapsed(seconds) if seconds is not None else "", note
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 from msgspec import structs
 
@@ -13,38 +14,49 @@ from firexkit.journal.origins import Finder, source_of
 from firexkit.journal.tree import Task
 from firexkit.runtime.page_text import readable
 
-WIDEST_NAME = 24
-WIDEST_VALUE = 40
+INDENT: Final = "  "
+WIDEST_NAME: Final = 24
+WIDEST_VALUE: Final = 40
 """Columns up to which values are padded, so that origins stand below each other."""
+LEAST_VALUE: Final = 20
+"""Columns that a value gets however little room there is."""
 
 
-def arguments(task: Task, find: Finder, *, indent: str = "") -> Iterator[Line]:
+def arguments(task: Task, find: Finder, *, room: int | None = None) -> Iterator[Line]:
     """A task's arguments, each with its value and where it came from.
 
     Args:
         task: the task.
         find: gives other tasks of the run.
-        indent: what stands before each line.
+        room: columns there are; a value that needs more is cut off. None for values as they are.
     """
     told = [origin(source_of(find, task, entry.name), entry.name) for entry in task.arguments]
-    yield from _rows(task.arguments, told, indent)
+    yield from _rows(task.arguments, told, room)
 
 
-def results(task: Task, *, indent: str = "") -> Iterator[Line]:
-    """What a task returned."""
-    yield from _rows(task.results, [""] * len(task.results), indent)
+def results(task: Task, *, room: int | None = None) -> Iterator[Line]:
+    """What a task returned; see `arguments`."""
+    yield from _rows(task.results, [""] * len(task.results), room)
 
 
-def _rows(entries: Sequence[Entry], origins: Sequence[str], indent: str) -> Iterator[Line]:
+def _rows(entries: Sequence[Entry], origins: Sequence[str], room: int | None) -> Iterator[Line]:
     names = [entry.name or "(value)" for entry in entries]
-    values = [preview(entry.value) for entry in entries]
     name_width = min(max(map(len, names), default=0), WIDEST_NAME)
+    taken = len(INDENT) + name_width + len(" = ") + len("  ") + max(map(len, origins), default=0)
+    values = [_fitting(preview(entry.value), room and max(room - taken, LEAST_VALUE)) for entry in entries]
     value_width = min(max((len(value) for value in values if "\n" not in value), default=0), WIDEST_VALUE)
     for name, value, told in zip(names, values, origins, strict=True):
         first, *others = value.split("\n")
         padded = first.ljust(value_width) if told else first
-        yield line(indent, f"{name:<{name_width}} = ", padded, (f"  {told}" if told else "", "dim"), wraps=True)
-        yield from block("\n".join(others), indent=f"{indent}    ")
+        yield line(INDENT, f"{name:<{name_width}} = ", padded, (f"  {told}" if told else "", "dim"), wraps=True)
+        yield from block("\n".join(others), indent=f"{INDENT}    ")
+
+
+def _fitting(text: str, room: int | None) -> str:
+    """A text, or its beginning in one line of so many columns."""
+    if room is None or (len(text) <= room and "\n" not in text):
+        return text
+    return f"{text.partition(chr(10))[0][: room - 1]}…"
 
 
 def preview(value: Value) -> str:

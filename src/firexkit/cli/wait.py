@@ -7,25 +7,20 @@ from pathlib import Path
 import click
 
 from firexkit.cli.options import with_runs_directory
-from firexkit.cli.refusal import Refusal, refused
+from firexkit.cli.refusal import Refusal
+from firexkit.cli.run_arguments import RUN_HELP, CommandOnRuns, asked_run, with_run
 from firexkit.runtime.alive import wait_until_over
-from firexkit.runtime.directory import RunDirectoryError
 from firexkit.runtime.record import read_record
-from firexkit.runtime.runs import default_runs_directory, find_run
 
 LOST = 1
 
 
-@click.command("wait")
-@click.argument("run")
+@click.command("wait", cls=CommandOnRuns, epilog=RUN_HELP)
+@with_run
 @with_runs_directory
 def command(run: str, runs_dir: Path | None) -> None:
-    """Wait for RUN to end, say how it ended, and end with its exit code.
-
-    RUN is a run's id or its beginning, "latest", or the path of a run's directory.
-    """
-    with refused(RunDirectoryError):
-        directory = find_run(runs_dir or default_runs_directory(), run)
+    """Wait for RUN to end, say how it ended, and end with its exit code."""
+    directory = asked_run(run, runs_dir)
     wait_until_over(directory)
     try:
         record = read_record(directory.record)

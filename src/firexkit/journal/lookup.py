@@ -48,17 +48,6 @@ class Lookup:
         of_that_name = [task for task in self._all(self._journal.find([text])) if text in names_of(task)]
         return of_that_name or [*self._all(self._journal.ids_beginning(text) if text else [])]
 
-    def root_cause(self, task: Task) -> Task:
-        """The task that failed by itself when another failed because of it."""
-        seen = {task.id}
-        while task.failure is not None and task.failure.cause not in seen:
-            cause = self.get(task.failure.cause)
-            if cause is None:
-                break
-            seen.add(cause.id)
-            task = cause
-        return task
-
     def _all(self, ids: list[str]) -> Iterator[Task]:
         return (task for task_id in ids if (task := self.get(task_id)) is not None)
 

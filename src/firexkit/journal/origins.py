@@ -9,6 +9,7 @@ import msgspec
 
 from firexkit.journal.model import Origin, OriginKind
 from firexkit.journal.tree import Task
+from firexkit.uid import is_run_id
 
 _FROM_ABOVE: Final = frozenset({OriginKind.PARENT, OriginKind.CALL})
 """What the task that enqueued another gave it."""
@@ -50,13 +51,24 @@ def source_of(find: Finder, task: Task, name: str) -> Source | None:
     if origin.kind is not OriginKind.RESULT:
         above = task.parent if origin.kind in _FROM_ABOVE else ""
         return _source(origin, there, find(origin.task or above))
+    head = task
     for member in _members_before(find, task, origin.task):
         if any(entry.name == there for entry in member.results):
             return _source(origin, there, member)
         # A value that came with the chain is passed on by those that do not return it.
         if (earlier := _origin_of(member, there)) is not None and earlier.kind is not OriginKind.RESULT:
             return source_of(find, member, there)
-    return _source(origin, there, None)
+        head = member
+    return _source(_given_with(head, origin), there, find(head.parent))
+
+
+def _given_with(head: Task, origin: Origin) -> Origin:
+    """The origin of a value that came with a chain, and that the chain's first member did not take itself."""
+    if head.after:
+        return origin  # not told who is the first
+    if is_run_id(head.id):
+        return Origin(kind=OriginKind.RUN)
+    return Origin(kind=OriginKind.CALL if head.parent else origin.kind)
 
 
 def _origin_of(task: Task, name: str) -> Origin | None:

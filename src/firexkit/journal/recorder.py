@@ -132,10 +132,17 @@ class Recorder:
             self._take_leave()
         if directory is None:
             return
+        if not directory.is_dir():  # somebody has removed the run meanwhile
+            places.remove_live(live)
+            return
         part = directory / f".{places.NAME}"
-        shutil.copyfile(live, part)
-        part.chmod(0o600)
-        part.replace(directory / places.NAME)
+        try:
+            shutil.copyfile(live, part)
+            part.chmod(0o600)
+            part.replace(directory / places.NAME)
+        except OSError:
+            part.unlink(missing_ok=True)  # what is to come needs the room
+            raise
         places.remove_live(live)
 
     def _take_leave(self) -> None:

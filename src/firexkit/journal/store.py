@@ -10,7 +10,8 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,6 +43,8 @@ _MIGRATIONS: Final = (
 VERSION: Final = len(_MIGRATIONS)
 _BUSY: Final = 10.0
 """Seconds that another process may keep the file to itself."""
+_LOOKS: Final = 0.05
+"""Seconds between two tries."""
 _POSITION: Final = "position"
 _HEADER: Final = 100
 """Bytes."""
@@ -182,7 +185,7 @@ class Journal:
         """Make it one file that can be copied, and read where nothing can be written. Nothing more is appended."""
         with self._telling("write"):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            self._db.execute("PRAGMA journal_mode = DELETE")
+            _patiently(lambda: self._db.execute("PRAGMA journal_mode = DELETE"))
 
     def note(self, name: str, value: str) -> None:
         """Keep something about the run itself."""
@@ -277,6 +280,20 @@ class Journal:
             yield
         except sqlite3.Error as error:
             raise JournalError(f"Can't {what} the journal {self.path}: {error}.") from error
+
+
+def _patiently(act: Callable[[], object]) -> None:
+    """Do what SQLite refuses at once as long as somebody else reads."""
+    deadline = time.monotonic() + _BUSY
+    while True:
+        try:
+            act()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        time.sleep(_LOOKS)
 
 
 def _size_in(header: bytes) -> int:

@@ -262,7 +262,8 @@ class Tree:
         if task is None:
             task = self._tasks[fact.task] = Task(fact.task)
         if task.add(fact):
-            self.__dict__.pop("_children", None)
+            for name in ("_children", "_parents"):
+                self.__dict__.pop(name, None)
 
     def __iter__(self) -> Iterator[Task]:
         """Every task, parents before children."""
@@ -297,11 +298,19 @@ class Tree:
 
     def parent_of(self, task: Task) -> str:
         """The id of the task that enqueued another, or the chain that it is in; empty when none is known here."""
-        seen = {task.id}
-        while not task.parent and (before := self._tasks.get(task.after)) is not None and before.id not in seen:
-            seen.add(before.id)
-            task = before
-        return task.parent if task.parent in self._tasks else ""
+        return self._parents.get(task.id, "")
+
+    @cached_property
+    def _parents(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for task in self._tasks.values():
+            line: dict[str, None] = {}
+            while task.id not in line and task.id not in found and not task.parent and task.after in self._tasks:
+                line[task.id] = None
+                task = self._tasks[task.after]  # noqa: PLW2901 - back along its chain
+            above = found.get(task.id, task.parent if task.parent in self._tasks else "")
+            found |= dict.fromkeys([*line, task.id], above)
+        return found
 
     def root_cause(self, task: Task) -> Task:
         """The task that failed by itself when another failed because of it."""

@@ -20,6 +20,7 @@ from firexkit._celery import outbox, storing
 from firexkit._celery.patience import is_transient
 from firexkit._functions import parameters_of
 from firexkit._serialization.large import entries_of
+from firexkit._serialization.masking import masked
 from firexkit.journal import stream
 from firexkit.journal.model import (
     Began,
@@ -41,6 +42,7 @@ from firexkit.journal.model import (
 from firexkit.journal.valuing import Valuer, beginning, end
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.publishing import publishing_app
+from firexkit.task.secrets import names_of
 
 logger: Final = logging.getLogger(__name__)
 
@@ -126,6 +128,7 @@ def _on_results(task: Any, fields: Mapping[str, Any]) -> None:
     values, run_id = dict[str, bytes](), _run_of(task.request)
     results, kept = fields.get(_wire.RESULT), dict(entries_of(task.execution.bag.get_bag()))
     named = {name: kept.get(name, value) for name, value in results.items()} if isinstance(results, Mapping) else {}
+    named = dict(entries_of(masked(named, names_of(task))))
     entries = tuple(_entry(run_id, name, value, None, values) for name, value in named.items())
     if not named and results is not None:
         entries = (_entry(run_id, "", results, None, values),)
@@ -247,7 +250,8 @@ def _text(error: Any) -> str:
 
 def _arguments(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
     bag = task.execution.bag
-    origins, before, run_id = bag.origins, task.execution.converted_from, _run_of(task.request)
+    origins, run_id, secret = bag.origins, _run_of(task.request), names_of(task)
+    before = masked(task.execution.converted_from, secret)
     for name, value in _by_name(task):
         came = origins.get(name)
         origin = _origin(task, came.kind, came.detail) if came is not None else Origin(kind=OriginKind.CALL)
@@ -259,8 +263,9 @@ def _arguments(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
 
 def _by_name(task: Any) -> Iterator[tuple[str, Any]]:
     """Its parameters; what ``**kwargs`` collects has names of its own."""
-    rest = parameters_of(task.sig).keyword_rest
-    for name, value in {**task.default_bound_args, **task.bound_args}.items():
+    rest, bound = parameters_of(task.sig).keyword_rest, {**task.default_bound_args, **task.bound_args}
+    shown = masked(bound, names_of(task))
+    for name, value in [(name, shown[name]) for name in task.sig.parameters if name in shown]:
         if name == rest and isinstance(value, Mapping):
             yield from value.items()
         else:

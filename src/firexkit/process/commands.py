@@ -17,6 +17,7 @@ from firexkit.process.masking import Mask
 from firexkit.process.output import Masks, OutputFile, Printed, opened
 from firexkit.process.running import Ending, Limits, started
 from firexkit.process.telling import Story
+from firexkit.secret import Secret
 
 SHELL: Final = "/bin/sh"
 MAX_OUTPUT: Final = 32_000
@@ -35,7 +36,7 @@ class Options(TypedDict, total=False):
     max_output: int | None
     timeout: float | None
     inactivity_timeout: float | None
-    secrets: Iterable[str]
+    secrets: Iterable[str | Secret[str]]
     input: str | bytes | None
     separate_stderr: bool
 
@@ -78,7 +79,7 @@ def run(
     timeout: float | None = None,
     inactivity_timeout: float | None = INACTIVITY_TIMEOUT,
     check: bool = False,
-    secrets: Iterable[str] = (),
+    secrets: Iterable[str | Secret[str]] = (),
     input: str | bytes | None = None,  # noqa: A002 - its name in subprocess
     separate_stderr: bool = False,
 ) -> CommandResult:

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-MASK: Final = "***"
+from firexkit.secret import MASK, NEVER_SECRET, Secret, revealed
+
 SHORTEST_FROM_ENVIRONMENT: Final = 4
 """Shorter values stand in too many texts by chance."""
-NEVER_SECRET: Final = frozenset({"true", "false", "none", "null"})
-"""Values of settings that only have a name like a secret's."""
 
 _NAME_OF_SECRET: Final = re.compile("passwd|password|secret|token", re.IGNORECASE)
 
@@ -33,14 +32,14 @@ class Mask:
     Every character that belongs to a secret goes, also where two secrets overlap; what touches becomes one mask.
 
     Args:
-        secrets: the values; blanks around them and empty ones do not count. A single text is one secret.
+        secrets: the values; blanks around them and empty ones do not count. A single one need not be in a list.
 
     Raises:
         TypeError: one of them is no text.
     """
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        values = (secrets,) if isinstance(secrets, str) else tuple(secrets)
+    def __init__(self, secrets: Iterable[str | Secret[str]] | Secret[str] = ()) -> None:
+        values = tuple(map(revealed, (secrets,) if isinstance(secrets, str | Secret) else secrets))
         if strange := {type(value).__name__ for value in values if not isinstance(value, str)}:
             raise TypeError(f"a secret has to be a text, not {', '.join(sorted(strange))}")
         self.secrets: tuple[str, ...] = tuple(sorted({value.strip() for value in values} - {""}))

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from firexkit import _wire
+from firexkit._serialization.redaction import known
 from firexkit.process.masking import Mask, secret_values
 from firexkit.process.tail import Tail
+from firexkit.secret import Secret
 
 LARGEST_TOLD: Final = 32_000
 """Characters of output that observers and errors get at most."""
@@ -23,13 +25,13 @@ Write = Callable[[str], None]
 
 
 class Masks(NamedTuple):
-    """What is hidden: in what the caller gets, the secrets it named; for everybody else, the environment's too."""
+    """What is hidden: to the caller, the secrets it named; to everybody else, the environment's and the task's, too."""
 
     given: Mask
     shown: Mask
 
     @classmethod
-    def of(cls, secrets: Iterable[str], variables: Mapping[str, str]) -> Masks:
+    def of(cls, secrets: Iterable[str | Secret[str]], variables: Mapping[str, str]) -> Masks:
         """The masks for a command.
 
         Args:
@@ -38,7 +40,7 @@ class Masks(NamedTuple):
         """
         given = Mask(secrets)
         found = (secret_values(each, _wire.KEPT_FROM_COMMANDS) for each in (os.environ, variables))
-        return cls(given, Mask([*given.secrets, *chain.from_iterable(found)]))
+        return cls(given, Mask([*given.secrets, *chain.from_iterable(found), *known()]))
 
 
 class Copy:

@@ -19,12 +19,12 @@ from typing import Final
 from firexkit._celery.hearing import Ear, Event
 from firexkit._celery.patience import outages
 from firexkit._celery.types import AsyncResult
+from firexkit._serialization.masking import masked
 from firexkit._wire import RUN_RESULTS_NAME, RUN_UNSUCCESSFUL_NAME
 from firexkit.app import FireX
 from firexkit.broker_address import bare, password_in
 from firexkit.chain import InjectArgs
 from firexkit.journal import writer
-from firexkit.journal.logs import want
 from firexkit.report import ReportError, RunReports
 from firexkit.result import (
     ChainException,
@@ -158,7 +158,7 @@ class Conductor:
         self._wait_for_last_events()
         self._end_leftovers()
         self._tell_report_errors(self._reports.post_run(self._app, self._directory.run_id, **self._arguments))
-        return ended
+        return replace(ended, results=dict(masked(ended.results, self._submission.secret)))
 
     def _meet_broker(self, supervision: Supervision) -> None:
         _, address = supervision.hear()
@@ -169,8 +169,8 @@ class Conductor:
         self._app.conf.task_default_queue = self._queue
         if self._submission.own_worker:
             broker.tell_run(self._app, self._queue, self._directory.run_id, str(self._directory.path))
-        if recording.is_wanted(self._app):
-            self._want_logs()
+        if recording.is_wanted(self._app) and (trouble := recording.want_logs(self._app, self._directory)):
+            self._listener.notice(trouble)
         if self._submission.broker is None:
             write_private(self._directory.broker_url, f"{bare(address)}\n".encode())
             write_private(self._directory.broker_password, f"{password_in(address)}\n".encode())
@@ -178,12 +178,6 @@ class Conductor:
         self._ear = Ear(self._app, self._hear_event)
         if not self._ear.start():
             self._listener.notice("the broker delivers no events; tasks are not shown while they run")
-
-    def _want_logs(self) -> None:
-        try:
-            want(self._app.backend.client, self._directory.run_id, self._directory.worker_logs)
-        except OSError as error:
-            self._listener.notice(f"logs of tasks that run on other machines stay there: {error}")
 
     def _send(self) -> AsyncResult:
         self._tell_report_errors(self._reports.pre_run(**self._arguments))

@@ -7,13 +7,17 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+from firexkit._celery.secret_settings import secret_names
 from firexkit._importing import import_source
 from firexkit._serialization import WireError, encode
-from firexkit._wire import UID
+from firexkit._serialization.sealing import sealed_for
+from firexkit._wire import SECRET_ARGUMENTS_SETTING, UID
 from firexkit.app import FireX
 from firexkit.argument_conversion import ArgumentConversionException, ConverterRegistrationException
+from firexkit.bag_of_goodies import referenced_name
 from firexkit.chain import InjectArgs, InvalidChainArgsException, verify_chain_arguments
 from firexkit.input_converter import InputConverter
 from firexkit.plugins import load_plugins
@@ -21,6 +25,7 @@ from firexkit.runtime.arguments.conversion import converted
 from firexkit.runtime.arguments.parameters import Parameter, declared, unknown
 from firexkit.runtime.arguments.words import ArgumentError, arguments_file, option, split_arguments
 from firexkit.runtime.loading import load_tasks, project_settings
+from firexkit.secret import Secret, SecretNames, revealed
 from firexkit.task import FireXTask
 from firexkit.task_names import chain_of, offered_tasks
 
@@ -51,12 +56,14 @@ class Prepared:
         chain: the chain, without arguments.
         names: short names of its tasks.
         arguments: values by name.
+        secret: names whose values are never shown.
     """
 
     app: FireX
     chain: Any
     names: list[str]
     arguments: dict[str, Any]
+    secret: SecretNames
 
 
 class UnreadyError(ValueError):
@@ -87,7 +94,13 @@ def parameters_of(app: FireX, first: Collection[str] = ()) -> dict[str, Paramete
     return declared(sorted(tasks, key=lambda task: task.name not in first))
 
 
-def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Sources) -> Prepared:
+def prepare(
+    chain: str,
+    words: Iterable[str],
+    file: Path | None,
+    sources: Sources,
+    secrets: Mapping[str, Secret[str]] = MappingProxyType({}),
+) -> Prepared:
     """Load the tasks, and make a checked chain of what somebody asked for.
 
     Args:
@@ -95,6 +108,7 @@ def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Source
         words: the arguments as they were written, ``--name value``.
         file: a JSON file with more arguments; what was written wins.
         sources: where tasks come from.
+        secrets: arguments that nobody shall read.
 
     Raises:
         SourceError: tasks, plugins or converters can't be imported.
@@ -103,6 +117,9 @@ def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Source
         UnreadyError: something is missing, refers to nothing, or was refused by a converter.
     """
     given: dict[str, Any] = {**_from_file(file), **split_arguments(words)}
+    if twice := sorted(given.keys() & secrets.keys()):
+        raise ArgumentError(*(f"{option(name)} is given by --secret, too; keep that" for name in twice))
+    given.update((name, secret.reveal()) for name, secret in secrets.items())
     for converter in project_settings(sources.directory).converters:
         import_source(converter)
     given = _converted(given, pre_load=True)
@@ -113,15 +130,37 @@ def prepare(chain: str, words: Iterable[str], file: Path | None, sources: Source
     if lines := unknown(given, parameters):
         raise ArgumentError(*lines)
     converted({name: value for name, value in given.items() if value is True}, parameters)  # a name without its value
-    arguments = converted(_converted(given, pre_load=False), parameters)
+    annotated = frozenset(name for name, one in parameters.items() if one.is_secret)
+    names = secret_names(app, annotated)
+    values = converted(_converted(given, pre_load=False), parameters, names.and_exactly(secrets))
+    arguments = _kept_secret(values, annotated | {name for name in secrets if name not in names}, parameters)
     _verify(signature, arguments)
     _refuse_unsendable(arguments)
     tasks = signature.tasks if hasattr(signature, "tasks") else [signature]
-    names = [FireXTask.get_short_name_without_orig(task.task) for task in tasks]
+    short_names = [FireXTask.get_short_name_without_orig(task.task) for task in tasks]
     # The processes of the run are forks of this one; what is frozen is not copied when they collect garbage.
     gc.collect()
     gc.freeze()
-    return Prepared(app, signature, names, arguments)
+    return Prepared(app, signature, short_names, arguments, names.and_exactly(secrets))
+
+
+def _kept_secret(
+    values: Mapping[str, Any], secret: Collection[str], parameters: Mapping[str, Parameter]
+) -> dict[str, Any]:
+    """The values, of those names as secrets. A task gets one only if it is ready for that.
+
+    Raises:
+        ArgumentError: tasks take one of them for something else.
+    """
+    plain = [name for name in values if name in secret and values[name] is not None and values[name] != ""]
+    if problems := [
+        f"--secret {name}: no task keeps it secret; annotate the parameter as Secret, or name it in "
+        f"{SECRET_ARGUMENTS_SETTING} ({parameters[name].wanted})"
+        for name in plain
+        if not parameters[name].is_secret and parameters[name].by_type
+    ]:
+        raise ArgumentError(*problems)
+    return {**values, **{name: Secret(values[name]) for name in plain if referenced_name(values[name]) is None}}
 
 
 def _from_file(file: Path | None) -> dict[str, Any]:
@@ -149,7 +188,8 @@ def _refuse_plain_tasks(app: FireX, signature: Any) -> None:
 def _refuse_unsendable(arguments: Mapping[str, Any]) -> None:
     for name, value in arguments.items():
         try:
-            encode(value)
+            with sealed_for(lambda: "only to try"):
+                encode(revealed(value))
         except WireError as error:
             raise ArgumentError(f"{option(name)}: the value can't be sent to a task: {error}") from error
 

@@ -18,6 +18,9 @@ RETRIED: Final = "retried"
 RECEIVED: Final = "received"
 ENDED: Final = frozenset({SUCCEEDED, FAILED, REVOKED})
 
+SENT: Final = "task-sent"
+"""Told only where the app has ``task_send_sent_event``: then it is known how many tasks wait in queues, too."""
+
 STATE_AFTER: Final = {
     "task-received": RECEIVED,
     _wire.EVENT_STARTED_INFO: RUNNING,
@@ -103,7 +106,9 @@ class Progress:
         self._tasks[after.uuid] = after
         if after.root not in ("", self._run_id) and after.state in ENDED:
             del self._tasks[after.uuid]  # of another run on the same broker
-        is_news = event["type"] in STATE_AFTER and (after.state != before.state or after.name != before.name)
+        is_news = (event["type"] in STATE_AFTER or event["type"] == SENT) and (
+            after.state != before.state or after.name != before.name
+        )
         return after if is_news and self._is_ours(after) else None
 
     def _is_ours(self, task: TaskSeen) -> bool:
@@ -150,7 +155,7 @@ def _after(task: TaskSeen, event: Mapping[str, Any]) -> TaskSeen:
     state = STATE_AFTER.get(kind, task.state)
     if task.state in ENDED and kind not in ("task-received", "task-revoked"):
         state = task.state  # told late, or by another process whose clock is behind
-    if _is_late_message(task, event):
+    if kind == SENT or _is_late_message(task, event):
         return replace(task, root=event.get("root_id") or task.root, **_on_message(task, event))
     facts: dict[str, Any] = {"state": state, "root": event.get("root_id") or task.root}
     if kind in _FACTS:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from firexkit import _wire
 from firexkit.app import FireX
 from firexkit.journal import places
-from firexkit.journal.logs import Receiver, want_no_more
+from firexkit.journal.logs import Receiver, want, want_no_more
 from firexkit.journal.model import AnyFact, Unknown
 from firexkit.journal.recorder import TROUBLE, Recorder
 from firexkit.journal.retelling import Retelling
@@ -39,6 +39,20 @@ Hear = Callable[[Iterable[AnyFact | Unknown]], None]
 def is_wanted(app: FireX) -> bool:
     """Whether an app's runs are recorded: unless it says that they are not."""
     return bool(app.conf.get(_wire.JOURNAL_SETTING, True))
+
+
+def want_logs(app: FireX, run: RunDirectory) -> str:
+    """Ask workers on other machines for the logs of a run's tasks; what speaks against that.
+
+    Args:
+        app: the run's app.
+        run: the run's directory.
+    """
+    try:
+        want(app.backend.client, run.run_id, run.worker_logs)
+    except OSError as error:
+        return f"logs of tasks that run on other machines stay there: {error}"
+    return ""
 
 
 @dataclass(frozen=True)

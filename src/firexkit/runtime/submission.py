@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from firexkit._serialization import convert_to_serializable
+from firexkit._serialization.masking import masked_command, readable_arguments
 from firexkit.broker_address import without_password
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.record import RunRecord
 from firexkit.runtime.worker import DEFAULT_QUEUE, default_concurrency
+from firexkit.secret import SecretNames
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Submission:
         chain: the tasks, as a signature without arguments.
         names: their short names.
         arguments: values by name, as tasks get them.
+        secret: names whose values are never shown.
         command: the command line, for the record.
         broker: the address of a broker; None for a private server.
         own_worker: start a worker for the run; else the cluster's workers do its work.
@@ -38,6 +40,7 @@ class Submission:
     chain: Any
     names: Sequence[str]
     arguments: Mapping[str, Any]
+    secret: SecretNames = field(default_factory=SecretNames)
     command: Sequence[str] = ()
     broker: str | None = None
     own_worker: bool = True
@@ -60,9 +63,9 @@ class Submission:
             firex_id=directory.run_id,
             logs_path=str(directory.path),
             chain=list(self.names),
-            inputs=convert_to_serializable(dict(self.arguments)),
+            inputs=readable_arguments(self.arguments, self.secret),
             submission_host=socket.gethostname(),
             submission_dir=os.getcwd(),  # noqa: PTH109 - text for the record
-            submission_cmd=[without_password(word) for word in self.command],
+            submission_cmd=masked_command([without_password(word) for word in self.command], self.secret),
             submit_proc_start_timestamp=self.began,
         )

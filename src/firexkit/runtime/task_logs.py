@@ -19,18 +19,8 @@ def log_of(directory: RunDirectory, task: Task) -> Path | None:
     told = _told(task)
     if told is not None and told.exists():
         return told
-    return log_in(directory, task.id)
-
-
-def log_in(directory: RunDirectory, task_id: str) -> Path | None:
-    """The log page of a task in the run's directory, found by the task's id alone.
-
-    Args:
-        directory: the run's.
-        task_id: the whole id.
-    """
-    pages = [*directory.worker_logs.glob("*/*.html")]
-    return next((page for page in pages if page.stem.endswith(f"_{task_id}")), None)
+    pages = directory.worker_logs.glob("*/*.html")
+    return next((page for page in pages if page.stem.endswith(f"_{task.id}")), None)
 
 
 def worker_logs(directory: RunDirectory) -> list[Path]:

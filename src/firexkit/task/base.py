@@ -457,20 +457,20 @@ class FireXTask(Task):
         )
 
     def enqueue_child_once(
-        self, *args: Any, enqueue_once_key: str, block: bool = False, **kwargs: Any
+        self, *args: Any, enqueue_once_key: once.Key, block: bool = False, **kwargs: Any
     ) -> AsyncResult | None:
         """Run a chain at most once per key and run, whichever task asks first.
 
         Args:
             *args: of :meth:`enqueue_child`.
-            enqueue_once_key: the key.
+            enqueue_once_key: the key; of a Secret, only a digest is used.
             block: wait for the chain's end.
             **kwargs: of :meth:`enqueue_child`.
         """
         result: AsyncResult | None = once.enqueue_once(self, args, kwargs, key=enqueue_once_key, block=block)
         return result
 
-    def enqueue_child_once_and_extract(self, *args: Any, enqueue_once_key: str, **kwargs: Any) -> Extracted:
+    def enqueue_child_once_and_extract(self, *args: Any, enqueue_once_key: once.Key, **kwargs: Any) -> Extracted:
         """Apply a chain with a unique key only once per run, and extract results from it.
 
         Args:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from celery.states import SUCCESS
@@ -18,6 +19,7 @@ from firexkit import _wire
 from firexkit._celery import outbox
 from firexkit._celery.messages import bag_of
 from firexkit._celery.patience import patiently
+from firexkit._celery.secret_settings import hidden
 from firexkit._celery.states import refresh
 from firexkit._crash_points import crash_point
 from firexkit._records import Claim, Standing, current_run, records_of
@@ -31,7 +33,10 @@ from firexkit.result import (
     wait_on_async_results,
 )
 from firexkit.result.values import get_task_results
+from firexkit.secret import MASK
+from firexkit.task.child_ids import digest_of_values
 from firexkit.task.claiming import Asking, kept
+from firexkit.task.secrets import names_of
 
 _PATIENCE = 3.0
 """Seconds that a result may take to be stored where nothing tells whether that is still to come."""
@@ -45,8 +50,16 @@ def is_enabled(task: Any) -> bool:
 
 
 def text_of_call(name: str, arguments: Mapping[str, Any]) -> str:
-    """The canonical text of a call: the task and all its arguments, defaults included."""
-    return str((name, *sorted(arguments.items())))
+    """The canonical text of a call: the task and all its arguments, defaults included.
+
+    Of what is secret it has a digest that only who has the key can make.
+
+    Args:
+        name: the task's name.
+        arguments: the arguments, those of listed names hidden.
+    """
+    text = str((name, *sorted(arguments.items(), key=itemgetter(0))))
+    return f"{text} {digest_of_values(dict(arguments))}" if MASK in text else text
 
 
 def returned_or(task: Any, compute: Callable[[], Any]) -> tuple[Any, str | None]:
@@ -59,7 +72,7 @@ def returned_or(task: Any, compute: Callable[[], Any]) -> tuple[Any, str | None]
     request = task.request
     if request.called_directly or request.id is None:
         return compute(), None
-    text, useless = text_of_call(task.name, task.all_args), ""
+    text, useless = text_of_call(task.name, hidden(task.all_args, names_of(task))), ""
     outbox.confirmed(task.backend)  # that this body has begun is known before it has a claim
     while True:
         asking = _asking(task, text, useless)

@@ -20,10 +20,13 @@ from uuid import UUID, uuid5
 from celery import signature
 
 from firexkit._celery.chains import is_chain, is_parallel
+from firexkit._celery.secret_settings import hidden_call
 from firexkit._serialization.large import LargeValue, entries_of
 from firexkit._serialization.objects import kind_for
 from firexkit._serialization.scalars import SCALARS, Scalar
+from firexkit._serialization.sealing import Hidden, fingerprint
 from firexkit._wire import CHILD_SPACE
+from firexkit.secret import Secret
 
 logger: Final = logging.getLogger(__name__)
 
@@ -130,12 +133,24 @@ def digest_of(sig: Any) -> str:
     """The digest of the tasks in a signature, chain, group or chord: their names, places and arguments."""
     calls = [
         (
-            *(place, task.task, [_brief(value) for value in task.args]),
-            [(name, _brief(value)) for name, value in sorted(entries_of(task.kwargs), key=_name)],
+            *(place, task.task, [_brief(value) for value in args]),
+            [(name, _brief(value)) for name, value in sorted(entries_of(kwargs), key=_name)],
         )
         for place, task in places(sig)
+        for args, kwargs in [_secretly(task)]
     ]
-    return sha1(_text(calls, 0), usedforsecurity=False).hexdigest()
+    return digest_of_values(calls)
+
+
+def _secretly(sig: Any) -> tuple[Any, Any]:
+    """The arguments of a task, of which those that are secret count by a digest that nobody can guess."""
+    task = sig.app.tasks.get(sig.task)
+    return hidden_call(task, sig.args, sig.kwargs) if hasattr(task, "secret_parameters") else (sig.args, sig.kwargs)
+
+
+def digest_of_values(values: Any) -> str:
+    """The digest of values of any kind; of secrets in it, nobody can guess what they are."""
+    return sha1(_text(values, 0), usedforsecurity=False).hexdigest()
 
 
 def _brief(value: Any) -> Any:
@@ -191,6 +206,10 @@ def _fields(value: Any, depth: int) -> bytes:
     return _text(tuple(parts) if isinstance(parts, tuple) else parts, depth)
 
 
+def _secret(value: Secret[Any] | Hidden, depth: int) -> str:
+    return fingerprint(_text(value.reveal(), depth).hex())
+
+
 def _scalar(row: Scalar) -> Parts:
     return lambda value, depth: _text(row.apart(value), depth)
 
@@ -198,6 +217,8 @@ def _scalar(row: Scalar) -> Parts:
 _OF_KIND: Final[dict[type, Parts]] = {
     **{row.kind: _scalar(row) for row in reversed(SCALARS)},
     LargeValue: lambda value, _: value.place.digest,
+    Secret: _secret,
+    Hidden: _secret,
     list: _each,
     tuple: _each,
     set: _sorted,

@@ -15,6 +15,7 @@ from firexkit._wire import REPLACEMENT_TASK_NAME_POSTFIX
 from firexkit.task.beginning import check_mode
 from firexkit.task.errors import IllegalTaskNameException
 from firexkit.task.flame import CONFIGS_ATTRIBUTE, configs_from_option
+from firexkit.task.secrets import secret_parameters
 
 
 class Executions:
@@ -57,6 +58,7 @@ def read(task: Any) -> None:
     task.from_plugin = False
     task.flame_data_configs = {**getattr(innermost, CONFIGS_ATTRIBUTE, {}), **configs_from_option(task.flame)}
     allow_signature(innermost)
+    task.secret_parameters = secret_parameters(innermost)
     accept_any_arguments(task)
 
 

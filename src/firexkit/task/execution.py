@@ -21,9 +21,11 @@ from firexkit._celery.messages import (
     travels_whole,
 )
 from firexkit._celery.requests import RequestForDirectCall, raised_by_machinery
+from firexkit._celery.secret_settings import sealing_for
 from firexkit._celery.termination import after_cleaning_up
 from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import being_told
+from firexkit._serialization import redaction
 from firexkit._serialization.keeping import Known
 from firexkit._serialization.large import LateDict, entries_of, fetched
 from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
@@ -36,6 +38,7 @@ from firexkit.task.children import Children
 from firexkit.task.errors import TaskExitError
 from firexkit.task.hooks import is_users
 from firexkit.task.large_values import keeper_for_result, reader_of
+from firexkit.task.secrets import names_of, wrap
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ class Execution:
     def run(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The call as one straight line."""
         self.context.bog = self._filled_bag(args, kwargs)
+        self._keep_secret()
         self._convert(pre_task=True)
         self._gather("pre_task_run")
         self.task.pre_task_run()
@@ -156,6 +160,12 @@ class Execution:
         self.converted_from.update({name: kept[name] for name in changes if name in kept})
         origins = {name: Origin("converter", converter) for name, converter in conversion.changed_by.items()}
         self.bag.update(changes, origins)
+        if pre_task:
+            self._keep_secret()
+
+    def _keep_secret(self) -> None:
+        wrap(self.bag, self.task.secret_parameters)
+        redaction.know(self.bag.get_bag(), names_of(self.task))
 
     def _returned(self) -> Any:
         self.bag.close_defaults()
@@ -191,8 +201,9 @@ class Execution:
         following = following_of(task.request, task.app)
         if travels_whole(task.request, following):
             check_for_plain_task(whole := fetched(returned), following, task_name=task.name)
-            return carried(whole, None, task_name=task.name)
-        return carried(returned, partial(keeper_for_result, task, self.known), task_name=task.name)
+            return carried(whole, None, task_name=task.name, secret=names_of(task))
+        keeper = partial(keeper_for_result, task, self.known)
+        return carried(returned, keeper, task_name=task.name, secret=names_of(task))
 
     def _report(self, error: BaseException) -> None:
         """Tell how a call failed. A call for the end of the process is a failure, too, and is raised as one."""
@@ -200,11 +211,13 @@ class Execution:
             # These steer Celery; they are no failures.
             logger.debug("%s: %s", self.task.name, type(error).__name__)
         elif isinstance(error, Exception):
+            redaction.clean(error)
             self.task.handle_exception(error)
         elif self._ends_process(error):
             outbox.dropped()  # whoever ends it says so; nothing that was to be told before may come after that
         elif isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
             # Celery would let the process end and store no state, and whoever waits would wait on.
+            redaction.clean(error)
             failure = TaskExitError(f"{self.task.name} called for the end of its process: {error!r}")
             self.task.handle_exception(failure.with_traceback(error.__traceback__), raise_exception=False)
             raise failure from None
@@ -216,11 +229,12 @@ class Execution:
 
 def execute(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run one call of a task, made by a worker or by whoever calls the task as a function."""
-    if _is_direct(task):
-        with RequestForDirectCall(task, args, kwargs):
-            return _executed(task, args, kwargs)
-    check_begun(task)
-    return _executed(task, *received(task.request, args, kwargs, reader_of(task.app)))
+    with sealing_for(task.app), redaction.forgetting():
+        if _is_direct(task):
+            with RequestForDirectCall(task, args, kwargs):
+                return _executed(task, args, kwargs)
+        check_begun(task)
+        return _executed(task, *received(task.request, args, kwargs, reader_of(task.app)))
 
 
 def _executed(task: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -13,7 +13,9 @@ from celery.local import PromiseProxy
 
 from firexkit._functions import undecorate_func
 from firexkit._serialization import convert_to_serializable
+from firexkit._serialization.masking import masked
 from firexkit._wire import FLAME_COLLAPSE_KEY
+from firexkit.task.secrets import names_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ def shown(configs: FlameConfigs, data: Mapping[str, Any], task: Any) -> dict[Any
         data: values by name.
         task: for formatters that want it, and for log lines.
     """
-    entries = {}
+    entries, data = {}, masked(data, names_of(task))
     for key, config in configs.items():
         args = _formatter_args(key, config, data)
         value = None if args is None else _formatted(key, config, args, task)

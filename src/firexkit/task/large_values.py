@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
+from firexkit._celery.secret_settings import sealing_for
 from firexkit._records import records_of
 from firexkit._serialization.keeping import Keeper, Known
 from firexkit._serialization.large import Place, Read
@@ -23,7 +24,8 @@ def reader_of(app: Any) -> Read:
 
 def _read(app: Any, places: Sequence[Place]) -> list[Any]:
     store = records_of(app.backend).values
-    return values_of(store.read(places) if store is not None else [None] * len(places))
+    with sealing_for(app):
+        return values_of(store.read(places) if store is not None else [None] * len(places))
 
 
 def keeper_for_message(app: Any, options: Mapping[str, Any]) -> Keeper:

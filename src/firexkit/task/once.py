@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from math import inf
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import uuid4
 
 from firexkit import _wire
@@ -21,34 +21,39 @@ from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import told_of
 from firexkit._crash_points import crash_point
 from firexkit._records import Claim, Standing, current_run, holding_of, once_uid_key, records_of
+from firexkit._serialization.sealing import fingerprint
 from firexkit.chain import InjectArgs
 from firexkit.result import WaitOnChainTimeoutError, wait_on_async_results_and_maybe_raise
 from firexkit.result.tree import climb_up_until_null_parent
+from firexkit.secret import MASK, Secret
 from firexkit.task.child_ids import Enqueue, heads, identified, places
 from firexkit.task.children import PENDING
 from firexkit.task.claiming import Asking, kept
 from firexkit.task.rerun import lost_bodies
 
+Key: TypeAlias = str | Secret[Any]
+"""What a chain runs once for."""
 _SOON: Final = 0.01
 """Seconds for which a task keeps its slot: most claims are published by then."""
 
 
-def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: str, block: bool) -> Any:
+def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, key: Key, block: bool) -> Any:
     """Send a chain unless its key was taken; then join the task that runs for the key.
 
     Args:
         task: the task that asks.
         args: positionals of ``enqueue_child``.
         kwargs: keywords of ``enqueue_child``.
-        key: the chain runs once for it; a retry of the asking task gets a new one.
+        key: the chain runs once for it; a retry of the asking task gets a new one. Of a Secret, a digest is used.
         block: wait for the chain's end.
 
     Raises:
-        ValueError: ``raise_exception_on_failure`` without ``block``.
+        ValueError: ``raise_exception_on_failure`` without ``block``; or a key into which a Secret was formatted.
         WaitOnChainTimeoutError: ``max_wait`` was given, and passed before the owner of the key had sent its task.
     """
     if kwargs.get("raise_exception_on_failure") is not None and not block:
         raise ValueError("raise_exception_on_failure needs block=True")
+    key = _readable_by_all(key)
     retries = task.request.retries or 0
     key = f"{key}_{retries}" if retries else key
     asked, max_wait = _asked(*args, **kwargs), kwargs.get("max_wait") if block else None
@@ -61,6 +66,17 @@ def enqueue_once(task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, ke
         _adopt(task, asked, _named(asked.chain, claim.task_id).freeze())
     left = {} if max_wait is None else {"max_wait": max(0.0, deadline - monotonic())}
     return _joined(task, task.AsyncResult(claim.task_id), {**asked.options, **left}, block=block)
+
+
+def _readable_by_all(key: Key) -> str:
+    """A key as it may be stored."""
+    if isinstance(key, Secret):
+        return fingerprint(str(key.reveal()))
+    if MASK in key:
+        raise ValueError(
+            f"the key {key!r} is the same for all secrets: give Secret(…) of the whole key, and a digest of it is used"
+        )
+    return key
 
 
 class _Asked(NamedTuple):

@@ -17,12 +17,14 @@ from firexkit._celery import outbox
 from firexkit._celery.delivery import one_delivery
 from firexkit._celery.messages import published_name, to_send
 from firexkit._celery.patience import is_transient, patience_of, patiently
+from firexkit._celery.secret_settings import sealing_for
 from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import Wakeup, addressee
 from firexkit._wire import PATIENCE_SETTING, WAITER_HEADER
 from firexkit.broker_address import without_password
 from firexkit.result.data_loss import note_epoch
 from firexkit.task.large_values import keeper_for_message
+from firexkit.task.secrets import representations
 
 _publishing: ContextVar[Any] = ContextVar("firexkit_publishing_app", default=None)
 
@@ -91,8 +93,10 @@ def publication(
 ) -> Iterator[Publication]:
     """Prepare one message; parameters are those of Celery's ``apply_async``."""
     serializer = options.get("serializer") or task.serializer or task.app.conf.task_serializer
-    how = {"task_name": task.name, "serializer": serializer, "keeper_for": partial(keeper_for_message, task.app)}
-    given, named, options = to_send(args or (), kwargs or {}, options, **how)
+    how = {"task": task, "serializer": serializer, "keeper_for": partial(keeper_for_message, task.app)}
+    options = {**representations(task, args or (), kwargs or {}), **options}
+    with sealing_for(task.app):
+        given, named, options = to_send(args or (), kwargs or {}, options, **how)
     wakeup = _addressed(options, task.app.backend)
     options["task_id"] = options.get("task_id") or uuid()
     token = _publishing.set(task.app)

@@ -17,6 +17,7 @@ from celery.states import FAILURE, PENDING, READY_STATES, REVOKED, SUCCESS
 from firexkit._celery.chains import is_chain, is_parallel
 from firexkit._celery.messages import JSON, bag_of, carried, takes_bag
 from firexkit._celery.patience import patiently
+from firexkit._celery.secret_settings import secret_names
 from firexkit._celery.states import keeps_results, refresh
 from firexkit._celery.types import AsyncResult
 from firexkit._celery.wakeup import wakeup_of
@@ -271,7 +272,7 @@ def _handed_on(previous: AsyncResult, head: Any) -> Any:
         return patiently(lambda: previous.result)
     if previous.backend.serializer != JSON or not takes_bag(head):
         return fetched(bag)
-    return carried(bag, None, task_name=head.task)
+    return carried(bag, None, task_name=head.task, secret=secret_names(head.app))
 
 
 def _send_parallel_again(again: _Again) -> Any:

@@ -9,10 +9,12 @@ from typing import Any, Final
 from firexkit import _wire
 from firexkit._announce import is_heard
 from firexkit._serialization import convert_to_serializable
+from firexkit._serialization.masking import masked
 from firexkit._serialization.packing import exceeds
 from firexkit._serialization.text import beginning
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.banner import completion_banner, start_banner
+from firexkit.task.secrets import names_of
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -31,10 +33,10 @@ def tell_start(task: Any, extra_events: Extra) -> None:
 
 
 def _start_facts(task: Any) -> dict[str, Any]:
-    request = task.request
+    request, names = task.request, names_of(task)
     return {
-        _wire.BOUND_ARGS: _readable(task.bound_args),
-        _wire.DEFAULT_BOUND_ARGS: _readable(task.default_bound_args),
+        _wire.BOUND_ARGS: _readable(masked(task.bound_args, names)),
+        _wire.DEFAULT_BOUND_ARGS: _readable(masked(task.default_bound_args, names)),
         _wire.CALLED_AS_ORIG: task.called_as_orig,
         _wire.LONG_NAME: task.name_without_orig,
         _wire.LOG_FILEPATH: task.task_log_url,
@@ -51,8 +53,13 @@ def tell_results(task: Any, results: Any, extra_events: Extra) -> None:
     """Tell monitors what a task returned."""
     if not is_heard(task):
         return
-    task.send_event(_wire.EVENT_RESULTS, **{_wire.RESULT: _readable(results), **(extra_events or {})})
+    shown = _readable(_without_secrets(task, results))
+    task.send_event(_wire.EVENT_RESULTS, **{_wire.RESULT: shown, **(extra_events or {})})
     task.send_firex_data(task.abog)
+
+
+def _without_secrets(task: Any, results: Any) -> Any:
+    return masked(results, names_of(task)) if isinstance(results, Mapping) else results
 
 
 def _readable(values: Any) -> Any:
@@ -74,7 +81,9 @@ def log_start(task: Any, bound: Mapping[str, Any], defaults: Mapping[str, Any]) 
     """Log what a task starts with. Nothing is rendered that nobody reads."""
     if not logger.isEnabledFor(logging.DEBUG):
         return
-    text = start_banner(task.name, bound, defaults, from_plugin=task.from_plugin)
+    names = names_of(task)
+    shown = masked(bound, names), masked(defaults, names)
+    text = start_banner(task.name, *shown, from_plugin=task.from_plugin)
     logger.debug("%s", text, extra={"label": task.task_label, "span_class": "task_started"})
     if not task.request.called_directly:
         limit = task.request_soft_time_limit
@@ -85,7 +94,8 @@ def log_start(task: Any, bound: Mapping[str, Any], defaults: Mapping[str, Any]) 
 def log_completion(task: Any, results: Any) -> None:
     """Log what a task returned."""
     if logger.isEnabledFor(logging.DEBUG):
-        logger.debug("%s", completion_banner(task.name, results), extra={"span_class": "task_completed"})
+        text = completion_banner(task.name, _without_secrets(task, results))
+        logger.debug("%s", text, extra={"span_class": "task_completed"})
 
 
 def report_failure(task: Any, error: Exception, logging_extra: Extra) -> None:

@@ -8,7 +8,7 @@ agree on, leaves text as it is: the task's own converters may still know what to
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -34,6 +34,7 @@ from firexkit.runtime.arguments.annotations import (
 from firexkit.runtime.arguments.parameters import Parameter, switched_off
 from firexkit.runtime.arguments.validation import MisfitError, UnknownTypeError, shown, validated
 from firexkit.runtime.arguments.words import ArgumentError, Repeated, option
+from firexkit.secret import Secret
 
 __all__ = ["converted"]
 
@@ -61,7 +62,9 @@ _WITHOUT_PYDANTIC: Final[Mapping[Any, Callable[[str], Any]]] = {
 """The commonest types. What these refuse, pydantic judges; a run that gives nothing else never waits for its import."""
 
 
-def converted(given: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+def converted(
+    given: Mapping[str, Any], parameters: Mapping[str, Parameter], secret: Container[str] = ()
+) -> dict[str, Any]:
     """The arguments with values of the types that tasks ask for.
 
     Text is converted; what is no text any more, because a file or a converter gave it, is validated the same way.
@@ -71,6 +74,7 @@ def converted(given: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> 
     Args:
         given: by name, what the command line, a file and converters gave.
         parameters: those of all loaded tasks.
+        secret: names whose values no error shows.
 
     Raises:
         ArgumentError: values that don't fit, one line each.
@@ -83,7 +87,8 @@ def converted(given: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> 
         try:
             values[off or name] = _value(value, parameter) if off is None else _off(value, off)
         except MisfitError as misfit:
-            problems.append(_line(name, misfit, parameter))
+            is_told = name not in secret or isinstance(misfit, MisuseError)
+            problems.append(_line(name, misfit if is_told else MisfitError("the value does not fit"), parameter))
     if problems:
         raise ArgumentError(*problems)
     return values
@@ -154,6 +159,8 @@ def from_text(text: str, annotation: Any) -> Any:
     """The value that a text means for the annotated type; MisfitError and UnknownTypeError as ``validated``."""
     if is_open(annotation):
         raise UnknownTypeError(type_text(annotation))
+    if annotation is Secret:
+        return Secret(text)
     if isinstance(annotation, type) and annotation in _WITHOUT_PYDANTIC:
         with suppress(ValueError):
             return _WITHOUT_PYDANTIC[annotation](text)

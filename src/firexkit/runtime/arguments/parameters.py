@@ -8,8 +8,9 @@ from difflib import SequenceMatcher
 from typing import Any, Final, NamedTuple, Protocol
 
 from firexkit import _wire
-from firexkit.runtime.arguments.annotations import NONE, is_same, is_switch, resolved, type_text
+from firexkit.runtime.arguments.annotations import NONE, class_of, is_same, is_switch, members, resolved, type_text
 from firexkit.runtime.arguments.words import option
+from firexkit.secret import Secret
 
 __all__ = ["Declaration", "Parameter", "declared", "listed", "switched_off", "unknown"]
 
@@ -71,6 +72,11 @@ class Parameter(NamedTuple):
             else:
                 with_it.append(said.task)
         return tuple((kind, tuple(tasks)) for kind, tasks in types)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether a task takes it for a secret."""
+        return any(class_of(member) is Secret for said in self.declarations for member in members(said.annotation))
 
     @property
     def annotation(self) -> Any:

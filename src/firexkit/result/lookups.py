@@ -135,7 +135,9 @@ def body_runs(result: Any) -> bool:
     """Whether the body of a task started and has not ended."""
     if get_task_postrun_info(result):
         return False
-    holding, timeout = holding_of(_app_of(result).backend), partial(patience_behind, result)
-    if holding is not None and not patiently(holding.may_be_held, id_of(result), timeout=timeout):
+    known = records_of_many([result], (_wire.FIELD_ATTEMPT, _wire.FIELD_TAG, _wire.FIELD_BEGUN))[id_of(result)]
+    # A task that waits for its retry, or was sent again, has had a body, but that of its latest message has not begun.
+    if _wire.FIELD_ATTEMPT not in known or known.get(_wire.FIELD_BEGUN) != known.get(_wire.FIELD_TAG):
         return False
-    return _wire.FIELD_ATTEMPT in records_of_many([result], (_wire.FIELD_ATTEMPT,))[id_of(result)]
+    holding, timeout = holding_of(_app_of(result).backend), partial(patience_behind, result)
+    return holding is None or patiently(holding.may_be_held, id_of(result), timeout=timeout)

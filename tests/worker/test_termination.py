@@ -1,5 +1,8 @@
 """A task that cleans up after a revoked child is not cut off when it is revoked itself."""
 
+import os
+import signal
+
 import pytest
 from celery.states import REVOKED
 
@@ -21,15 +24,16 @@ def told(key):
 
 
 def cleaning(task, worker, key, times):
-    """A task that cleans up after its child, and has been revoked meanwhile."""
+    """A task that cleans up after its child, and whose process has been told to end meanwhile."""
     result = task.delay(key)
     _, child = app.backend.client.blpop(f"{key}.child", timeout=PATIENCE)
     revoke_tasks(app, [child.decode()])
     assert told(key) == "cleans up"
-    for _ in range(times):
-        worker.mark_log()
-        revoke_result(result)
-        wait_until(lambda: worker.says(f"Terminating {result.id}"), what="the worker to send the signal")
+    _, process = app.backend.client.blpop(f"{key}.process", timeout=PATIENCE)
+    revoke_result(result)
+    wait_until(lambda: worker.says(f"Terminating {result.id}"), what="the worker to send the signal")
+    for _ in range(times - 1):  # the worker itself sends one only
+        os.kill(int(process), signal.SIGTERM)
     app.backend.client.rpush(f"{key}.leave", 1)
     return result
 

@@ -1,7 +1,7 @@
 """The signal that ends a revoked body does not cut off what that body does already at its end.
 
 Who stops a run revokes children before their parents, so a parent may hear of its children's revocation, and clean up,
-when its own signal comes; and a task may be revoked twice. Celery's process raises at the first signal wherever it is,
+when its own signal comes; and a process may be told twice. Celery's process raises at the first signal wherever it is,
 and dies of the second. Here the signal waits until the body has dealt with the revocation that it is dealing with.
 """
 
@@ -17,7 +17,7 @@ from time import monotonic, sleep
 from typing import Any, Final
 
 PATIENCE: Final = 60.0
-"""Seconds that a signal waits for a body that cleans up: as long as a stopped run waits for its tasks."""
+"""Seconds that a signal waits for a body that cleans up, and that a stopped run waits for its tasks."""
 _LOOK_EVERY: Final = 0.25
 """Seconds between two looks whether a body that goes on has dealt with the revocation of its child."""
 

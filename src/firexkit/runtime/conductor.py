@@ -16,6 +16,7 @@ from functools import partial
 from itertools import groupby
 from typing import Final
 
+from firexkit._celery import termination
 from firexkit._celery.hearing import Ear, Event
 from firexkit._celery.patience import outages
 from firexkit._celery.types import AsyncResult
@@ -56,8 +57,6 @@ LOOK_EVERY: Final = 0.25
 """Seconds between two looks at the results, when no event asks for one."""
 LIVENESS_EVERY: Final = 60.0
 """Seconds between two checks that some worker still has the tasks that run."""
-CLEAN_UP_PATIENCE: Final = 60.0
-"""Seconds that the tasks of a revoked run get for their ``finally`` blocks."""
 SIGNALLED: Final = 128
 """A process that a signal ends has an exit code of this and the signal's number."""
 LAST_WORDS_PATIENCE: Final = 2.0
@@ -268,7 +267,7 @@ class Conductor:
         members = [member for member in outcome.members_of(self._result) if member.id not in told]
         revoke_tasks(self._app, [member.id for member in members if not member.ready()])
         results = [*map(self._app.AsyncResult, told), *members]
-        wait_for_running_tasks_from_results(results, max_wait=CLEAN_UP_PATIENCE)
+        wait_for_running_tasks_from_results(results, max_wait=termination.PATIENCE)
 
     def _end_leftovers(self) -> None:
         """Tasks that the run's end leaves running on its own worker have no worker any more."""

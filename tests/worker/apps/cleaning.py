@@ -16,6 +16,7 @@ def tell(key, word):
 
 
 def await_leave(key):
+    app.backend.client.rpush(f"{key}.process", os.getpid())
     app.backend.client.blpop(f"{key}.leave", timeout=PATIENCE)
 
 

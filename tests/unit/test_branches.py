@@ -85,6 +85,26 @@ def test_as_long_as_the_parent_does_not_wait_more_may_come():
     assert [tree.rows()[1].may_grow for tree in (growing, known)] == [True, False]
 
 
+def test_who_plans_children_tells_how_many_are_to_come():
+    tree = branches(task("all", "waiting", planned=40), *many(5, "running"))
+    nobody_knows = branches(task("all", "waiting", planned=None), *many(5, "running"))
+    gone_before_all_were_sent = branches(task("all", "failed", planned=40), *many(5, "running"))
+
+    assert [(row.tasks, row.may_grow) for row in (one.rows()[1] for one in (tree, nobody_knows))] == [
+        (40, False),
+        (5, True),
+    ]
+    assert gone_before_all_were_sent.rows()[1].tasks == 5
+
+
+def test_of_planned_chains_only_the_first_members_are_counted():
+    second = [task(f"b{number}", "running", f"a{number}", chain_depth=1) for number in range(5)]
+    first = [task(f"a{number}", "succeeded", "all") for number in range(5)]
+    tree = branches(task("all", "waiting", planned=8), *first, *second)
+
+    assert [(row.name, row.tasks, row.may_grow) for row in tree.rows()[1:]] == [("a", 8, False), ("b", 5, True)]
+
+
 def test_failed_members_are_shown_by_themselves_and_so_is_the_way_to_failures_below():
     tree = branches(
         task("all", "waiting"),

@@ -56,6 +56,7 @@ def test_the_fields_of_a_task():
         "log": "/log",
         "from_plugin": False,
         "retries": 1,
+        "planned_children": 0,
         "error": "X()",
         "cause": "2",
     }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from firexkit.runtime.progress import BLOCKED, ENDED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED, TaskSeen
@@ -40,7 +40,8 @@ class Row:
         worker: the full name of its worker.
         retries: how often it was tried before.
         longest: of several, Unix time at which the one that runs longest began.
-        may_grow: whether more of them may come: whoever sends them still does, or does something else.
+        to_come: how many more are about to be sent.
+        may_grow: whether more may come, and nobody knows how many.
     """
 
     depth: int
@@ -53,12 +54,13 @@ class Row:
     worker: str = ""
     retries: int = 0
     longest: float | None = None
+    to_come: int = 0
     may_grow: bool = False
 
     @property
     def tasks(self) -> int:
         """How many tasks it stands for."""
-        return sum(self.counts.values())
+        return sum(self.counts.values()) + self.to_come
 
     @property
     def ended(self) -> int:
@@ -113,7 +115,7 @@ class _Node:
 class _Group:
     """Siblings of one name."""
 
-    __slots__ = ("begun", "counts", "first", "last", "members", "name", "parent", "troubled")
+    __slots__ = ("begun", "counts", "first", "heads", "last", "members", "name", "parent", "troubled")
 
     def __init__(self, name: str, parent: _Node) -> None:
         self.name = name
@@ -122,6 +124,7 @@ class _Group:
         self.begun: dict[str, _Node] = {}
         self.troubled: dict[str, _Node] = {}
         self.counts: Counter[str] = Counter()
+        self.heads = 0
         self.first: float | None = None
         self.last: float | None = None
 
@@ -140,6 +143,7 @@ class _Group:
         task = node.task
         self.members[task.uuid] = node
         self.counts[task.state] += 1
+        self.heads += task.chain_depth == 0
         if task.state in BEGUN:
             self.begun[task.uuid] = node
         if task.started is not None:
@@ -158,6 +162,7 @@ class _Group:
     def remove(self, node: _Node) -> None:
         """Forget a member."""
         self.counts[node.task.state] -= 1
+        self.heads -= node.task.chain_depth == 0
         for members in (self.members, self.begun, self.troubled):
             members.pop(node.task.uuid, None)
 
@@ -313,8 +318,21 @@ def _row_for_all(group: _Group, depth: int) -> Row:
     until = None if group.unfinished else group.last
     counts = {state: number for state, number in group.counts.items() if number}
     longest = min(running, default=None)
-    may_grow = group.parent.task.state == RUNNING
-    return Row(depth, state, group.name, group.first, until, counts, longest=longest, may_grow=may_grow)
+    row = Row(depth, state, group.name, group.first, until, counts, longest=longest)
+    to_come = _to_come(group)
+    return replace(row, may_grow=True) if to_come is None else replace(row, to_come=to_come)
+
+
+def _to_come(group: _Group) -> int | None:
+    """How many more of some siblings are about to be sent; None when more may come and nobody knows how many."""
+    parent = group.parent.task
+    if parent.state not in BEGUN:
+        return 0
+    senders = [one for one in group.parent.groups.values() if one.heads]
+    more = None if parent.planned is None else max(0, parent.planned - sum(one.heads for one in senders))
+    if more == 0:
+        return None if parent.state == RUNNING else 0
+    return more if senders == [group] else None
 
 
 def _waits_for(node: _Node) -> str:

@@ -89,6 +89,7 @@ def facts_of(task: TaskSeen, depth: int) -> dict[str, Any]:
         "log": task.log,
         "from_plugin": task.from_plugin,
         "retries": task.retries,
+        "planned_children": task.planned,
         "error": task.exception or None,
         "cause": task.cause,
     }

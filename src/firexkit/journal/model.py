@@ -144,13 +144,19 @@ class Began(Fact, tag="began", frozen=True, kw_only=True):
 
 
 class Blocked(Fact, tag="blocked", frozen=True, kw_only=True):
-    """A body waits for other tasks; those in ``on``, where that is known."""
+    """A body waits for other tasks. If they are few, ``on`` has them, with those before them in their chains."""
 
     on: tuple[str, ...] = ()
 
 
 class Unblocked(Fact, tag="unblocked", frozen=True, kw_only=True):
     """It goes on."""
+
+
+class Planned(Fact, tag="planned", frozen=True, kw_only=True):
+    """It sends children one after the other, and will have had ``children`` by the end; None when it can't tell."""
+
+    children: int | None = None
 
 
 class Shown(Fact, tag="shown", frozen=True, kw_only=True):
@@ -209,11 +215,13 @@ class Unknown(_Part, frozen=True, kw_only=True):
     raw: bytes
 
 
-AnyFact: TypeAlias = Queued | Began | Blocked | Unblocked | Shown | Returned | Failed | Retried | Lost | Revoked
+AnyFact: TypeAlias = (
+    Queued | Began | Blocked | Unblocked | Planned | Shown | Returned | Failed | Retried | Lost | Revoked
+)
 
 KINDS: Final[dict[str, type[Fact]]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Queued, Began, Blocked, Unblocked, Shown, Returned, Failed, Retried, Lost, Revoked)
+    for kind in (Queued, Began, Blocked, Unblocked, Planned, Shown, Returned, Failed, Retried, Lost, Revoked)
 }
 
 _encoder: Final = msgspec.json.Encoder()

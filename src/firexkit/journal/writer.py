@@ -31,6 +31,7 @@ from firexkit.journal.model import (
     Lost,
     Origin,
     OriginKind,
+    Planned,
     Queued,
     Retried,
     Returned,
@@ -136,11 +137,18 @@ def _on_results(task: Any, fields: Mapping[str, Any]) -> None:
 
 
 def _on_blocked(task: Any, _fields: Mapping[str, Any]) -> None:
-    _tell(task.backend, _run_of(task.request), [Blocked(**_of(task.request))])
+    _tell(
+        task.backend, _run_of(task.request), [Blocked(**_of(task.request), on=getattr(task.request, _wire.AWAITED, ()))]
+    )
 
 
 def _on_unblocked(task: Any, _fields: Mapping[str, Any]) -> None:
     _tell(task.backend, _run_of(task.request), [Unblocked(**_of(task.request))])
+
+
+def _on_planned(task: Any, fields: Mapping[str, Any]) -> None:
+    children = fields.get(_wire.PLANNED_CHILDREN)
+    _tell(task.backend, _run_of(task.request), [Planned(**_of(task.request), children=children)])
 
 
 def _on_shown(task: Any, fields: Mapping[str, Any]) -> None:
@@ -158,6 +166,7 @@ _HEARD: Final[dict[str, Callable[[Any, Mapping[str, Any]], None]]] = {
     _wire.EVENT_RESULTS: _on_results,
     _wire.EVENT_BLOCKED: _on_blocked,
     _wire.EVENT_UNBLOCKED: _on_unblocked,
+    _wire.EVENT_PLANNED: _on_planned,
     _wire.EVENT_FLAME: _on_shown,
 }
 

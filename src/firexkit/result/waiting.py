@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from itertools import islice
 from math import inf
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from firexkit import _wire
 from firexkit._announce import is_heard
@@ -22,13 +23,18 @@ from firexkit.result.errors import (
 )
 from firexkit.result.hearing import Hearing
 from firexkit.result.lookups import body_runs, get_task_postrun_info, get_tasks_names_from_results
+from firexkit.result.tree import parents_of
 from firexkit.result.watch import Patience, WaitLoopCallBack, Watch
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 
+_MOST_NAMED: Final = 16
+"""Tasks that a waiting task names; of more it names none, since those that it named would be over first."""
+
+
 @contextmanager
-def _telling(caller_task: Any) -> Iterator[Callable[[], None]]:
+def _telling(caller_task: Any, awaited: Iterable[Any]) -> Iterator[Callable[[], None]]:
     """A function to call when a task really waits; that it goes on is told then, too, however the wait ends."""
     told = False
 
@@ -38,6 +44,8 @@ def _telling(caller_task: Any) -> Iterator[Callable[[], None]]:
             return
         told = caller_task is not None and not caller_task.request.called_directly and is_heard(caller_task)
         if told:
+            ids = tuple(islice(_ids_of(awaited), _MOST_NAMED + 1))
+            setattr(caller_task.request, _wire.AWAITED, ids if len(ids) <= _MOST_NAMED else ())
             caller_task.send_event(_wire.EVENT_BLOCKED)
 
     try:
@@ -45,6 +53,12 @@ def _telling(caller_task: Any) -> Iterator[Callable[[], None]]:
     finally:
         if told:
             caller_task.send_event(_wire.EVENT_UNBLOCKED)
+
+
+def _ids_of(results: Iterable[Any]) -> Iterator[str]:
+    """Their ids, each with those of the tasks before it in its chain."""
+    for result in results:
+        yield from (str(member.id) for member in (result, *parents_of(result)))
 
 
 def _as_list(results: Any) -> list[Any]:
@@ -90,7 +104,7 @@ def wait_on_async_results(
     if log_msg and logger.isEnabledFor(logging.DEBUG):
         logger.debug("Waiting for %s", get_tasks_names_from_results(awaited))
     patience = Patience(max_wait, sleep_between_iterations, check_task_worker_frequency, fail_on_worker_failures)
-    with _telling(caller_task) as blocked:
+    with _telling(caller_task, awaited) as blocked:
         watch = Watch(awaited, patience, callbacks, blocked)
         crash_point("wait: before")
         watch.settle()
@@ -169,7 +183,7 @@ def wait_for_any_results(
     given = {name: kwargs[name] for name in Patience._fields if name in kwargs}
     patience = Patience(**{"sleep_between_iterations": poll_max_wait / 2, **given, "max_wait": max_wait})
     raising = kwargs.get("raise_exception_on_failure", True)
-    with _telling(kwargs.get("caller_task")) as blocked:
+    with _telling(kwargs.get("caller_task"), awaited) as blocked:
         for result, error in Watch(awaited, patience, callbacks, blocked).settled():
             if error is not None and (raising or isinstance(error, ChainRevokedException)):
                 raise error
@@ -182,12 +196,14 @@ class Window:
     Args:
         size: how many.
         raises: raise for a result that failed; for one that was revoked that is always so.
+        caller_task: the task that sends them; from its first wait on it is told that it waits.
     """
 
-    def __init__(self, size: int, *, raises: bool) -> None:
+    def __init__(self, size: int, *, raises: bool, caller_task: Any = None) -> None:
         self._size = size
         self._raises = raises
-        self._watch = Watch((), Patience())
+        self._telling = ExitStack()
+        self._watch = Watch((), Patience(), on_block=self._telling.enter_context(_telling(caller_task, ())))
         self._settled = self._watch.settled()
 
     def add(self, result: Any) -> None:
@@ -208,7 +224,8 @@ class Window:
 
     def close(self) -> None:
         """Look at them no more."""
-        self._watch.stop()
+        with self._telling:
+            self._watch.stop()
 
 
 def wait_for_running_tasks_from_results(

@@ -21,7 +21,7 @@ class Listener(Protocol):
         """The run has its directory and its broker."""
 
     def task_changed(self, task: TaskSeen, depth: int) -> None:
-        """A task has another state; it has ``depth`` ancestors."""
+        """A task has another state, or other plans; it has ``depth`` ancestors."""
 
     def notice(self, text: str) -> None:
         """Something happened that a person should know."""

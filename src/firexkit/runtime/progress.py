@@ -53,6 +53,7 @@ class TaskSeen:
         from_plugin: whether a plugin brought it.
         chain_depth: how many tasks stand before it in its chain; they are its parents to Celery, not to people.
         retries: how often it was tried before.
+        planned: how many children it will have had once it has sent all that it sends now; None when it can't tell.
     """
 
     uuid: str
@@ -70,6 +71,7 @@ class TaskSeen:
     from_plugin: bool = False
     chain_depth: int = 0
     retries: int = 0
+    planned: int | None = 0
 
     @property
     def short_name(self) -> str:
@@ -94,7 +96,7 @@ class Progress:
         self._tasks: dict[str, TaskSeen] = {}
 
     def tell(self, event: Mapping[str, Any]) -> TaskSeen | None:
-        """Take an event in; the task if it is of this run and its state has changed.
+        """Take an event in; the task if it is of this run, and its state or what it plans has changed.
 
         Args:
             event: as Celery's receiver has it.
@@ -109,6 +111,7 @@ class Progress:
         is_news = (event["type"] in STATE_AFTER or event["type"] == SENT) and (
             after.state != before.state or after.name != before.name
         )
+        is_news = is_news or after.planned != before.planned
         return after if is_news and self._is_ours(after) else None
 
     def _is_ours(self, task: TaskSeen) -> bool:
@@ -207,6 +210,7 @@ _FACTS: Final = {
     "task-received": _on_received,
     "task-started": _on_started,
     _wire.EVENT_STARTED_INFO: _on_info,
+    _wire.EVENT_PLANNED: lambda _task, event: {"planned": event.get(_wire.PLANNED_CHILDREN)},
     _wire.EVENT_EXCEPTION_CAUSE: lambda _task, event: {"cause": event.get(_wire.EXCEPTION_CAUSE_UUID)},
     "task-succeeded": _on_end,
     "task-failed": _on_end,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from firexkit import _wire
+from firexkit._announce import is_heard
 from firexkit._celery.states import keeps_results, refresh
 from firexkit._celery.types import AsyncResult, Signature
-from firexkit._wire import NOT_INHERITED
 from firexkit.chain import InjectArgs, get_label, verify_chain_arguments
 from firexkit.result import (
     WaitOnChainTimeoutError,
@@ -160,7 +161,8 @@ class Children:
         if at_once < 1:
             raise ValueError(f"max_parallel_chains must be at least 1, not {at_once}")
         results: list[AsyncResult | None] = []
-        with closing(Window(at_once, raises=bool(wait.raises))) as under_way:
+        self._plan(len(chains) if isinstance(chains, Sized) else None)
+        with closing(Window(at_once, raises=bool(wait.raises), caller_task=self._task)) as under_way:
             for chain in chains:
                 under_way.make_room()
                 if logger.isEnabledFor(logging.DEBUG):
@@ -169,14 +171,21 @@ class Children:
                 results.append(result)
                 if result is not None:
                     under_way.add(result)
+        self._plan(0)
         if wait.wanted or wait.raises:
             sent = [result for result in results if result is not None]
             self.wait_for(sent, raise_exception_on_failure=bool(wait.raises))
         return results
 
+    def _plan(self, more: int | None) -> None:
+        """Tell how many children more are about to be sent; None when nobody can tell."""
+        if is_heard(self._task):
+            planned = None if more is None else len(self._states) + more
+            self._task.send_event(_wire.EVENT_PLANNED, **{_wire.PLANNED_CHILDREN: planned})
+
     def enqueue_from_spec(self, spec: TaskEnqueueSpec, inject_args: Mapping[str, Any] | None) -> AsyncResult | None:
         """Send the child that a spec describes, with the parent's bag if it says so."""
-        bag = {name: value for name, value in self._task.abog.items() if name not in NOT_INHERITED}
+        bag = {name: value for name, value in self._task.abog.items() if name not in _wire.NOT_INHERITED}
         injected = {**(bag if spec.inject_abog else {}), **(inject_args or {})}
         chain = InjectArgs(**injected) | spec.signature if injected else spec.signature
         result: AsyncResult | None = self._task.enqueue_child(chain, **(spec.enqueue_opts or {}))

@@ -336,7 +336,9 @@ class Steps:
         self.taken += 1
         try:
             return getattr(self, do)(name)
-        except (ChainRevokedException, WaitOnChainTimeoutError) as error:
+        except ChainRevokedException:  # whether its body had begun or not
+            return revoked_value()
+        except WaitOnChainTimeoutError as error:
             return type(error).__name__
 
     def once(self, name: str) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from firexkit.journal.model import Blocked, Entry, OriginKind, Planned
+from firexkit.journal.model import Blocked, Entry, Failed, OriginKind, Planned
 from firexkit.journal.places import NAME
 from firexkit.journal.store import Journal
 from firexkit.journal.tree import State, Task, Tree
@@ -162,6 +162,15 @@ def test_a_converter_tells_what_it_was_given(ways: Tree):
     assert entry.origin.before != entry.value.digest
 
 
+def test_results_say_where_they_came_from(ways: Tree):
+    """From the task itself, or from the one whose result it took over."""
+    made = [entry.origin for entry in the(ways, "make").results]
+    cached = [entry.origin for task in ways if task.name.endswith(".cached") for entry in task.results]
+
+    assert {came and came.kind for came in made} == {OriginKind.RESULT}
+    assert {came and came.kind for came in cached} == {OriginKind.RESULT, OriginKind.CACHE}
+
+
 def test_a_result_from_the_cache_names_its_source(ways: Tree):
     first, second = [task for task in ways if task.name.endswith(".cached")]
     ends = [task.bodies[-1].end for task in (first, second)]
@@ -214,6 +223,62 @@ def test_a_failure_is_there_with_its_cause(home: Home):
     assert failure is not None
     assert (failure.error, failure.message) == ("ValueError", "nothing <i>works</i>")
     assert "raise ValueError" in failure.traceback
+
+
+UNTELLABLE = '''\
+"""Errors and values whose own code fails."""
+
+from firexkit import FireX, returns
+
+app = FireX("untellable")
+
+
+class Silent(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+class Odd:
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+
+@app.task(bind=True)
+@returns("number", "empty", "letters")
+def outer(self):
+    """Have children that fail in such ways."""
+    for one in (silent, half, odd):
+        self.enqueue_child(one.s(), block=True, raise_exception_on_failure=False)
+    return float("nan"), None, {"c", "a", "b"}
+
+
+@app.task
+def silent():
+    raise Silent
+
+
+@app.task
+def half():
+    raise ValueError("half a letter: \\ud800")
+
+
+@app.task
+def odd(value=Odd()):
+    pass
+'''
+
+
+def test_errors_and_values_that_fail_to_be_told_are_no_harm(home: Home):
+    (home.path / "untellable.py").write_text(UNTELLABLE)
+    done = home.firex("run", "outer", "-t", "untellable.py")
+    tree = tree_of(home)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [the(tree, name).state for name in ("silent", "half")] == [State.FAILED, State.FAILED]
+    assert "half a letter" in (the(tree, "half").failure or Failed(at=0, task="", error="")).message
+    assert the(tree, "odd").state is State.SUCCEEDED
+    previews = {entry.name: entry.value.preview for entry in the(tree, "outer").results}
+    assert previews == {"number": "NaN", "empty": "null", "letters": '["a","b","c"]'}
 
 
 def shape(tree: Tree) -> list[object]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 
 import pytest
 
 from firexkit import FireX
 from firexkit.broker_address import bare, password_in
+from firexkit.journal.store import Journal
 from firexkit.runtime.server import Server
 from product.firex import Home, eventually
 
@@ -63,17 +65,43 @@ def test_runs_are_recorded_whoever_submits_them(home: Home, broker: Server, clus
     assert not [*(home.path / "recorded").glob("*/*.lock")]
 
 
-def test_a_run_that_is_recorded_is_left_to_its_own_recorder(home: Home, cluster):
+def facts_of(journal: Path) -> list[object]:
+    with Journal(journal) as opened:
+        return [fact for _, fact in opened.facts()]
+
+
+def test_a_run_that_is_recorded_by_its_own_recorder_is_recorded_here_as_well(home: Home, broker: Server, cluster):
     recorder = home.start("record", *cluster, "--runs-dir", "recorded")
     assert recorder.stdout.readline().startswith("Records")
-    done = home.firex("run", "double", "-t", "work.py", "--size", "21", *cluster)
+    eventually(lambda: _is_expected(broker), what="runs to know that they are recorded")
+    done = home.firex("run", "parent", "-t", "work.py", "--children", "5", "--seconds", "1", *cluster)
+    own = facts_of(home.latest / "journal.sqlite")
+    eventually(lambda: [facts_of(kept) for kept in home.path.glob("recorded/*/journal.sqlite")] == [own])
     recorder.send_signal(signal.SIGINT)
     recorder.communicate(timeout=60)
 
     assert done.returncode == 0, done.stderr
     assert "not recorded" not in done.stderr
-    assert (home.latest / "journal.sqlite").exists()
-    assert recorded(home) == []
+    assert len(own) > 10
+
+
+def _is_expected(broker: Server) -> bool:
+    with broker.client() as client:
+        return bool(client.exists("FIREXKIT_RECORDS_ALL"))
+
+
+def test_a_run_that_was_submitted_into_the_same_directory_is_there_already(home: Home, broker: Server, cluster):
+    recorder = home.start("record", *cluster)
+    assert recorder.stdout.readline().startswith("Records")
+    eventually(lambda: _is_expected(broker), what="runs to know that they are recorded")
+    done = home.firex("run", "double", "-t", "work.py", "--size", "21", *cluster)
+    with broker.client() as client:
+        eventually(lambda: not client.zcard("FIREXKIT_JOURNALS"), what="the recorder to let go of the run")
+    recorder.send_signal(signal.SIGINT)
+    recorder.communicate(timeout=60)
+
+    assert done.returncode == 0, done.stderr
+    assert "doubled = 42" in home.firex("show", "latest", "double").stdout
 
 
 def test_a_broker_is_needed(home: Home):

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from firexkit.journal.counters import Counters
 from firexkit.journal.model import Began, Entry, Failed, Queued, Returned, Shown, Unknown, Value
 from firexkit.journal.retelling import Retelling
 
@@ -20,17 +17,6 @@ FACTS = [
     Shown(at=4.0, task="t2", key="k", html="hunter2"),
     Unknown(kind="of the future", raw=b"hunter2"),
 ]
-
-
-@given(st.permutations(FACTS), st.integers(0, len(FACTS)))
-def test_it_counts_the_same_whatever_the_portions(facts, cut):
-    in_one, in_two = Counters(), Counters()
-    Retelling(counters=in_one).tell(FACTS)
-    retelling = Retelling(counters=in_two)
-    retelling.tell(facts[:cut])
-    retelling.tell(facts)
-
-    assert in_two.text() == in_one.text()
 
 
 def test_it_keeps_no_values():

@@ -29,7 +29,7 @@ RUNS = [kept(0.5), kept(1), kept(3, is_safe=False), kept(5, 1000), kept(9)]
         (Limits(runs=2), ["5", "9"]),
         (Limits(runs=0), ["0.5", "1", "5", "9"]),
         (Limits(size=25), ["5", "9"]),
-        (Limits(size=40), ["5"]),  # the small one before it has room
+        (Limits(size=40), ["5", "9"]),  # nothing older is kept than what has no room
         (Limits(days=6, runs=2), ["5", "9"]),
         (Limits(runs=9, size=10**6), []),
     ],

@@ -63,10 +63,10 @@ def _head(task: Task, find: Finder, place: str, now: Now) -> Iterator[Line]:
     revoked = [fact for fact in task.facts if isinstance(fact, Revoked) and fact.reason]
     if revoked:
         yield field("revoked", readable(revoked[-1].reason), wraps=True)
-    for name, task_id in (("parent", task.parent), ("after", task.after)):
+    for name, task_id in (("parent", task.parent), ("after", task.after), *(("joined", one) for one in task.joined)):
         if task_id:
-            above = find(task_id)
-            yield field(name, f"{short(above.name) if above is not None else '?'}  {short_id(task_id)}")
+            other = find(task_id)
+            yield field(name, f"{short(other.name) if other is not None else '?'}  {short_id(task_id)}")
     began = next((body.began for body in reversed(task.bodies) if body.began is not None), None)
     if began is not None and began.worker:
         yield field("worker", began.worker)

@@ -55,7 +55,7 @@ def task_facts(task: Task, children: Sequence[Task], find: Finder, place: str) -
     return {
         **_task(task),
         "arguments": [_argument(task, entry, find) for entry in task.arguments],
-        "results": [_value(entry) for entry in task.results],
+        "results": [_result(entry) for entry in task.results],
         "attempts": [_attempt(body) for body in task.bodies],
         "shown": {shown.key: text_of(shown.html) for shown in task.shown},
         "children": [_task(child) for child in children],
@@ -79,6 +79,7 @@ def _task(task: Task) -> dict[str, Any]:
         "ended_at": task.ended_at,
         "attempt": len(task.bodies),
         "waits_for": [*task.bodies[-1].waits_for] if task.bodies else [],
+        "joined": [*task.joined],
         "revoked": next((fact.reason for fact in task.facts if isinstance(fact, Revoked) and fact.reason), ""),
         "failure": None if failure is None else _failure(failure),
     }
@@ -95,6 +96,10 @@ def _argument(task: Task, entry: Entry, find: Finder) -> dict[str, Any]:
 
 def _value(entry: Entry) -> dict[str, Any]:
     return {"name": entry.name, **msgspec.structs.asdict(entry.value)}
+
+
+def _result(entry: Entry) -> dict[str, Any]:
+    return {**_value(entry), "origin": None if entry.origin is None else msgspec.structs.asdict(entry.origin)}
 
 
 def _attempt(body: Body) -> dict[str, Any]:

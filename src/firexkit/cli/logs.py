@@ -21,7 +21,7 @@ from firexkit.runtime.alive import is_alive
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.log_reading import LogLine, Pages, followed, read
 from firexkit.runtime.remembered import opened_journal
-from firexkit.runtime.task_logs import log_of, log_place, worker_logs
+from firexkit.runtime.task_logs import log_of, log_place, run_logs
 
 
 @click.command("logs", cls=CommandOnRuns, epilog=RUN_HELP)
@@ -32,7 +32,7 @@ from firexkit.runtime.task_logs import log_of, log_place, worker_logs
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each line.")
 @with_runs_directory
 def command(run: str, task: str | None, follow: bool, grep: str | None, as_json: bool, runs_dir: Path | None) -> None:
-    """Print the log of a run's workers, or of one TASK, as text.
+    """Print the log of a run, or of one TASK, as text.
 
     TASK is a task's short or full name, or its id or the beginning of that.
     """
@@ -68,7 +68,7 @@ def _tell(lines: Iterable[LogLine], pattern: re.Pattern[str] | None, *, as_json:
 
 
 def _of_workers(directory: RunDirectory) -> tuple[Pages, Callable[[], bool]]:
-    return (lambda: worker_logs(directory)), (lambda: not is_alive(directory))
+    return (lambda: run_logs(directory)), (lambda: not is_alive(directory))
 
 
 def _of_task(directory: RunDirectory, text: str) -> tuple[Pages, Callable[[], bool]]:

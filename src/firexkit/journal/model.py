@@ -81,7 +81,7 @@ class Entry(_Part, frozen=True, kw_only=True):
     Attributes:
         name: the key.
         value: the value.
-        origin: where it came from; None in facts of results, which came from their task.
+        origin: where it came from; a result that names no task came from its own. None where nobody knows.
     """
 
     name: str
@@ -167,6 +167,12 @@ class Shown(Fact, tag="shown", frozen=True, kw_only=True):
     order: float = 0.0
 
 
+class Joined(Fact, tag="joined", frozen=True, kw_only=True):
+    """It takes the results of ``children``, which others had sent before it asked for them."""
+
+    children: tuple[str, ...] = ()
+
+
 class Returned(Fact, tag="returned", frozen=True, kw_only=True):
     """A body ended well; ``cached_from`` is the task whose result it took over."""
 
@@ -216,12 +222,12 @@ class Unknown(_Part, frozen=True, kw_only=True):
 
 
 AnyFact: TypeAlias = (
-    Queued | Began | Blocked | Unblocked | Planned | Shown | Returned | Failed | Retried | Lost | Revoked
+    Queued | Began | Blocked | Unblocked | Planned | Shown | Joined | Returned | Failed | Retried | Lost | Revoked
 )
 
 KINDS: Final[dict[str, type[Fact]]] = {
     str(kind.__struct_config__.tag): kind
-    for kind in (Queued, Began, Blocked, Unblocked, Planned, Shown, Returned, Failed, Retried, Lost, Revoked)
+    for kind in (Queued, Began, Blocked, Unblocked, Planned, Shown, Joined, Returned, Failed, Retried, Lost, Revoked)
 }
 
 _encoder: Final = msgspec.json.Encoder()

@@ -13,6 +13,7 @@ NAME: Final = "journal.sqlite"
 NOTE: Final = "journal-path"
 """In the run's internal directory: where its journal is while it is written."""
 PRIVATE: Final = 0o700
+PRIVATE_FILE: Final = 0o600
 
 
 def live_path(run_id: str) -> Path:
@@ -25,10 +26,19 @@ def live_path(run_id: str) -> Path:
         OSError: there is no room for it.
     """
     directory = Path(tempfile.gettempdir(), f"firex-journals-{os.getuid()}")
-    directory.mkdir(mode=PRIVATE, exist_ok=True)
-    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
-        raise PermissionError(f"{directory} belongs to somebody else; set TMPDIR to another place")
-    return directory / f"{run_id}.sqlite"
+    live = directory / f"{run_id}.sqlite"
+    while True:
+        directory.mkdir(mode=PRIVATE, exist_ok=True)
+        if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+            raise PermissionError(f"{directory} belongs to somebody else; set TMPDIR to another place")
+        with suppress(FileNotFoundError):  # the last journal there was removed, and the directory with it
+            lock_of(live).touch(PRIVATE_FILE)
+            return live
+
+
+def lock_of(journal: Path) -> Path:
+    """The file beside a journal that its writer locks."""
+    return journal.with_name(f"{journal.name}.lock")
 
 
 def note_live(internal: Path, live: Path) -> None:
@@ -59,7 +69,7 @@ def journal_of(run: Path, internal: Path) -> Path | None:
 
 def remove_live(live: Path) -> None:
     """Remove a journal that was copied, with what SQLite and the recorder keep beside it."""
-    for path in (live, *(live.with_name(f"{live.name}{suffix}") for suffix in ("-wal", "-shm", ".lock"))):
+    for path in (live, *(live.with_name(f"{live.name}{suffix}") for suffix in ("-wal", "-shm")), lock_of(live)):
         path.unlink(missing_ok=True)
     with suppress(OSError):  # others are written there
         live.parent.rmdir()

@@ -16,9 +16,8 @@ import msgspec
 import nh3
 from redis.exceptions import RedisError
 
-from firexkit import _wire
 from firexkit.journal import places, stream
-from firexkit.journal.claim import Claim
+from firexkit.journal.claim import Claim, Role
 from firexkit.journal.model import AnyFact, Shown, Unknown, decoded, encoded
 from firexkit.journal.store import Journal, JournalError
 
@@ -30,8 +29,6 @@ GATHER: Final = 0.2
 """Seconds between two portions: each is one transaction, and wakes the disk."""
 PATIENCE_MS: Final = 200
 """Milliseconds to wait for an entry before it is asked whether it is time to end."""
-_LATE_FACTS: Final = 3600
-"""Seconds after the end of recording for which what tasks still tell is kept."""
 _SHOWN: Final = b"shown"
 """In every fact that has HTML."""
 TROUBLE: Final = 1.0
@@ -45,6 +42,7 @@ class Recorder:
         run_id: the run.
         client: a redis-py client that does not decode.
         live: where the journal is written; see `places`.
+        role: whether it came with the run.
         hear: gets the facts that were recorded, portion by portion; some of them twice after a restart.
 
     Raises:
@@ -53,12 +51,17 @@ class Recorder:
     """
 
     def __init__(
-        self, run_id: str, client: Any, live: Path, hear: Callable[[Iterable[AnyFact | Unknown]], None] | None = None
+        self,
+        run_id: str,
+        client: Any,
+        live: Path,
+        role: Role = Role.OWN,
+        hear: Callable[[Iterable[AnyFact | Unknown]], None] | None = None,
     ) -> None:
         self._run_id = run_id
         self._client = client
         self._hear = hear
-        self._claim = Claim(client, run_id, live)
+        self._claim = Claim(client, run_id, live, role)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
         self._read = 0
@@ -109,18 +112,20 @@ class Recorder:
         if self._hear is not None:
             self._hear(_decoded(raw for _, raw in facts))
         self._last = read.last
-        self._client.xtrim(stream.key_of(self._run_id), minid=_after(read.last))
+        if self._claim.is_alone:
+            self._client.xtrim(stream.key_of(self._run_id), minid=_after(read.last))
         return len(read.facts)
 
     def facts(self) -> Iterator[AnyFact | Unknown]:
         """All that was recorded until now."""
         return (fact for _, fact in self._journal.facts())
 
-    def close(self, directory: Path | None) -> None:
+    def close(self, directory: Path | None, *, is_over: bool = True) -> None:
         """Make the journal whole; nothing more is recorded.
 
         Args:
             directory: the run's, which gets the journal; None to leave it where it is.
+            is_over: whether the run is, else its stream stays for the next recorder.
 
         Raises:
             OSError: it can't be copied; it stays where it is.
@@ -129,7 +134,9 @@ class Recorder:
         self._journal.seal()
         self._journal.close()
         with suppress(RedisError, OSError):  # a private server may be gone
-            self._take_leave()
+            if is_over:
+                self._claim.take_leave()
+            self._claim.drop()
         if directory is None:
             return
         if not directory.is_dir():  # somebody has removed the run meanwhile
@@ -144,12 +151,6 @@ class Recorder:
             part.unlink(missing_ok=True)  # what is to come needs the room
             raise
         places.remove_live(live)
-
-    def _take_leave(self) -> None:
-        """Leave as little on the broker as can be: who tells something now must find a stream that will expire."""
-        self._client.expire(stream.key_of(self._run_id), _LATE_FACTS)
-        self._client.zrem(_wire.JOURNALS, self._run_id)
-        self._claim.drop()
 
 
 def _after(entry: str) -> str:

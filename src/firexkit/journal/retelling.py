@@ -1,4 +1,4 @@
-"""What a recorder tells on, as facts come to it: spans, numbers, and which logs have still to come.
+"""What a recorder tells on, as facts come to it: spans, and which logs have still to come.
 
 It keeps the tree of the run, but none of its values, texts and pages: the journal has those.
 """
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from firexkit.journal.counters import Counters
 from firexkit.journal.logs import awaited_of
 from firexkit.journal.model import AnyFact, Began, Fact, Failed, Returned, Shown, Unknown
 from firexkit.journal.tree import Tree
@@ -31,12 +30,10 @@ class Retelling:
 
     Args:
         spans: where to tell its tasks; None for nowhere.
-        counters: where to count them; they may be those of several runs.
     """
 
-    def __init__(self, spans: Spans | None = None, counters: Counters | None = None) -> None:
+    def __init__(self, spans: Spans | None = None) -> None:
         self._spans = spans
-        self._counters = counters
         self._tree = Tree()
 
     def tell(self, facts: Iterable[AnyFact | Unknown]) -> None:
@@ -51,8 +48,6 @@ class Retelling:
                 self._tree.add(replace(fact, **_LEFT_OUT.get(type(fact), {})))
                 touched[fact.task] = None
         for task in filter(None, map(self._tree.get, touched)):
-            if self._counters is not None:
-                self._counters.tell(task)
             if self._spans is not None:
                 self._spans.tell(self._tree, task)
 
@@ -66,7 +61,5 @@ class Retelling:
 
     def close(self) -> None:
         """The run is over: send what is left."""
-        if self._counters is not None:
-            self._counters.settle(task.id for task in self._tree)
         if self._spans is not None:
             self._spans.close()

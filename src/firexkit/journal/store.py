@@ -29,6 +29,7 @@ from firexkit.journal.model import (
     decoded,
     encoded_text,
 )
+from firexkit.journal.places import lock_of
 
 _MIGRATIONS: Final = (
     """
@@ -187,11 +188,6 @@ class Journal:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             _patiently(lambda: self._db.execute("PRAGMA journal_mode = DELETE"))
 
-    def note(self, name: str, value: str) -> None:
-        """Keep something about the run itself."""
-        with self._telling("write"):
-            self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
@@ -305,9 +301,8 @@ def _size_in(header: bytes) -> int:
 
 
 def _locked(path: Path) -> int:
-    lock = path.with_name(f"{path.name}.lock")
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise JournalError(f"Can't write the journal {path}: {error}.") from error
     try:

@@ -14,6 +14,8 @@ from firexkit import _wire
 _VALUE: Final = "v:"
 MOST_ENTRIES: Final = 100_000
 """Entries that a stream without a recorder keeps, about."""
+LONGEST_KEPT: Final = 30 * 86400
+"""Seconds for which runs are found by those who record all, if their streams are kept as long."""
 
 Command = tuple[Any, ...]
 
@@ -62,8 +64,8 @@ def keeping(run_id: str, seconds: int) -> Iterator[Command]:
     """
     yield ("EXPIRE", key_of(run_id), seconds)
     yield ("ZADD", _wire.JOURNALS, time.time(), run_id)
-    yield ("ZREMRANGEBYSCORE", _wire.JOURNALS, 0, time.time() - seconds)
-    yield ("EXPIRE", _wire.JOURNALS, seconds)
+    yield ("ZREMRANGEBYSCORE", _wire.JOURNALS, 0, time.time() - LONGEST_KEPT)
+    yield ("EXPIRE", _wire.JOURNALS, LONGEST_KEPT)
 
 
 def portion(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]], after: str) -> Portion:

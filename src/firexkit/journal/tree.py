@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from functools import cached_property
+from itertools import chain
 from typing import ClassVar, Final, TypeVar
 
 from firexkit.journal.model import (
@@ -19,6 +20,7 @@ from firexkit.journal.model import (
     Entry,
     Fact,
     Failed,
+    Joined,
     Lost,
     Queued,
     Retried,
@@ -226,6 +228,12 @@ class Task:
         """What it shows of itself: the latest of each key, in their order."""
         latest = {fact.key: fact for fact in self.facts if isinstance(fact, Shown)}
         return tuple(sorted(latest.values(), key=lambda fact: (fact.order, fact.key)))
+
+    @cached_property
+    def joined(self) -> tuple[str, ...]:
+        """The tasks whose results it took although others had sent them."""
+        joined = [fact.children for fact in self.facts if isinstance(fact, Joined)]
+        return tuple(dict.fromkeys(chain.from_iterable(joined)))
 
     @cached_property
     def started_at(self) -> float | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import OrderedDict
 from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from celery.exceptions import SoftTimeLimitExceeded
 
 from firexkit._serialization import convert_to_serializable
 from firexkit._serialization.large import LargeValue
@@ -34,6 +37,9 @@ def _readable(value: Any) -> Any:
 
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=_readable)
+_sorting: Final = msgspec.json.Encoder(enc_hook=_readable, order="deterministic")
+"""For sets, whose order differs between processes."""
+_NO_NUMBER: Final = re.compile(r"\bNaN\b|\bInfinity\b")
 
 
 class Valued(NamedTuple):
@@ -86,21 +92,53 @@ class Valuer:
 
 def beginning(text: str) -> str:
     """As much of a text as facts show."""
-    return text if len(text) <= PREVIEW else f"{text[:PREVIEW]} …"
+    return _writable(text if len(text) <= PREVIEW else f"{text[:PREVIEW]} …")
 
 
 def end(text: str) -> str:
     """The end of a text: of a traceback, that says what happened."""
-    return text if len(text) <= TRACEBACK else f"… {text[-TRACEBACK:]}"
+    return _writable(text if len(text) <= TRACEBACK else f"… {text[-TRACEBACK:]}")
+
+
+def text_of(value: Any) -> str:
+    """What `str` says, or why it says nothing: other people's code makes the text."""
+    try:
+        return str(value)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:
+        return f"({type(value).__name__} without a text: {type(error).__name__})"
+
+
+def _writable(text: str) -> str:
+    """A text without halves of letters, which UTF-8 has no bytes for."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _encoded(value: Any) -> bytes:
     """A value as JSON, whatever it is."""
-    try:
-        return _encoder.encode(value)
-    except (TypeError, ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
-        pass
-    try:
-        return _encoder.encode(convert_to_serializable(value))
-    except (TypeError, ValueError, UnicodeError, RecursionError, msgspec.MsgspecError):
-        return _encoder.encode(repr(value).encode(errors="replace").decode())
+    for encode in (_as_it_is, _converted, _described):
+        try:
+            return encode(value)
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception:
+            continue
+    return _encoder.encode(f"({type(value).__name__})")
+
+
+def _as_it_is(value: Any) -> bytes:
+    raw = (_sorting if isinstance(value, (set, frozenset)) else _encoder).encode(value)
+    if value is None or b"null" not in raw or len(raw) > LONGEST:
+        return raw
+    # It writes null for what is no number, too.
+    text = json.dumps(convert_to_serializable(value), ensure_ascii=False)
+    return text.encode() if _NO_NUMBER.search(text) else raw
+
+
+def _converted(value: Any) -> bytes:
+    return _encoder.encode(convert_to_serializable(value))
+
+
+def _described(value: Any) -> bytes:
+    return _encoder.encode(_writable(repr(value)))

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from billiard.einfo import ExceptionInfo
 from celery import current_app, current_task, signals
+from celery.exceptions import SoftTimeLimitExceeded
 from celery.states import FAILURE, RETRY, REVOKED, SUCCESS
 
 from firexkit import _announce, _wire
@@ -28,6 +29,7 @@ from firexkit.journal.model import (
     Entry,
     Fact,
     Failed,
+    Joined,
     Lost,
     Origin,
     OriginKind,
@@ -40,10 +42,11 @@ from firexkit.journal.model import (
     Unblocked,
     encoded,
 )
-from firexkit.journal.valuing import Valuer, beginning, end
+from firexkit.journal.valuing import Valuer, beginning, end, text_of
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.publishing import publishing_app
 from firexkit.task.secrets import names_of
+from firexkit.uid import is_run_id
 
 logger: Final = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ _KINDS: Final = {
     "returned": OriginKind.RESULT,
 }
 
+_RETURNED: Final = Origin(kind=OriginKind.RESULT)
+
 _valuer: Final = Valuer()
 _kept_until: Final[dict[str, float]] = {}
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
@@ -83,16 +88,18 @@ def install() -> None:
 
 
 def _never_in_the_way(receiver: Receiver) -> Receiver:
-    """A journal that can't be written is no reason for a task to fail."""
+    """A journal that can't be written is no reason for a task to fail: then nothing is told."""
 
     @wraps(receiver)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         try:
             return receiver(*args, **kwargs)
+        except SoftTimeLimitExceeded:
+            raise  # it is meant for the task, and may strike anywhere
         except Exception as error:
             level = logging.WARNING if is_transient(error) else logging.ERROR
-            logger.log(level, "Not in the journal: %r", error, exc_info=level == logging.ERROR)
-            return None
+            logger.log(level, "Not in the journal: %s", type(error).__name__, exc_info=level == logging.ERROR)
+            return ()
 
     return guarded  # type: ignore[return-value]  # it takes what the receiver takes
 
@@ -130,10 +137,15 @@ def _on_results(task: Any, fields: Mapping[str, Any]) -> None:
     results, kept = fields.get(_wire.RESULT), dict(entries_of(task.execution.bag.get_bag()))
     named = {name: kept.get(name, value) for name, value in results.items()} if isinstance(results, Mapping) else {}
     named = dict(entries_of(masked(named, names_of(task))))
-    entries = tuple(_entry(run_id, name, value, None, values) for name, value in named.items())
+    cached_from = str(fields.get(_wire.CACHED_RESULT_FROM) or "")
+    cached = Origin(kind=OriginKind.CACHE, task=cached_from) if cached_from else None
+    origins = task.execution.bag.origins
+    entries = tuple(
+        _entry(run_id, name, value, cached or _made_by(origins.get(name)), values) for name, value in named.items()
+    )
     if not named and results is not None:
-        entries = (_entry(run_id, "", results, None, values),)
-    setattr(task.request, _RESULTS, (entries, values, fields.get(_wire.CACHED_RESULT_FROM) or ""))
+        entries = (_entry(run_id, "", results, cached or _RETURNED, values),)
+    setattr(task.request, _RESULTS, (entries, values, cached_from))
 
 
 def _on_blocked(task: Any, _fields: Mapping[str, Any]) -> None:
@@ -152,11 +164,13 @@ def _on_planned(task: Any, fields: Mapping[str, Any]) -> None:
 
 
 def _on_shown(task: Any, fields: Mapping[str, Any]) -> None:
-    facts = [
+    facts: list[Fact] = [
         Shown(**_of(task.request), key=str(key), html=shown["value"], order=float(shown.get("order") or 0))
         for key, shown in (fields.get(_wire.FLAME_DATA) or {}).items()
         if isinstance(shown, Mapping) and isinstance(shown.get("value"), str)
     ]
+    if joined := fields.get(_wire.ADDITIONAL_CHILDREN):
+        facts.append(Joined(**_of(task.request), children=tuple(map(str, joined))))
     if facts:
         _tell(task.backend, _run_of(task.request), facts)
 
@@ -209,7 +223,7 @@ def _on_state(
     if fact is None:
         return ()
     setattr(request, _TOLD, True)
-    return (stream.addition(_run_of(request), [encoded(fact)], values),)
+    return _telling(backend, _run_of(request), [fact], values)
 
 
 @_never_in_the_way
@@ -251,7 +265,7 @@ def _failed(of: dict[str, Any], error: Any, traceback: Any) -> Failed:
 
 
 def _text(error: Any) -> str:
-    return "" if error is None else beginning(str(error))
+    return "" if error is None else beginning(text_of(error))
 
 
 # ── arguments and where they came from ────────────────────────────────────────────────────
@@ -263,8 +277,8 @@ def _arguments(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
     before = masked(task.execution.converted_from, secret)
     for name, value in _by_name(task):
         came = origins.get(name)
-        origin = _origin(task, came.kind, came.detail) if came is not None else Origin(kind=OriginKind.CALL)
-        if origin.kind is OriginKind.CONVERTER and name in before:
+        origin = _origin(task, came.kind, came.detail) if came is not None else None
+        if origin is not None and origin.kind is OriginKind.CONVERTER and name in before:
             digest = _valuer.value(run_id, before[name]).digest
             origin = Origin(kind=origin.kind, converter=origin.converter, before=digest)
         yield _entry(run_id, name, value, origin, values)
@@ -286,14 +300,18 @@ def _origin(task: Any, kind: str, detail: str) -> Origin:
     parent = str(request.parent_id or "")
     if known is OriginKind.INJECTED:
         if request.id == request.root_id:
-            is_of_run = task.app.conf.get("uid") == request.root_id
-            return Origin(kind=OriginKind.RUN if is_of_run else known)
+            return Origin(kind=OriginKind.RUN if is_run_id(str(request.root_id)) else known)
         return Origin(kind=OriginKind.PARENT, task=parent)
     if known is OriginKind.RESULT:
         return Origin(kind=known, task=parent)
     if known is OriginKind.REFERENCE:
         return Origin(kind=known, name=detail)
     return Origin(kind=known, converter=detail) if known is OriginKind.CONVERTER else Origin(kind=known)
+
+
+def _made_by(came: Any) -> Origin:
+    """The origin of a result: the task itself, or what changed it after that."""
+    return Origin(kind=OriginKind.CONVERTER, converter=came.detail) if came and came.kind == "converter" else _RETURNED
 
 
 def _entry(run_id: str, name: str, value: Any, origin: Origin | None, values: dict[str, bytes]) -> Entry:
@@ -319,12 +337,16 @@ def _run_of(request: Any) -> str:
 
 
 def _tell(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str, bytes] | None = None) -> None:
-    if not outbox.is_redis(backend):
-        return
-    commands: list[stream.Command] = [stream.addition(run_id, map(encoded, facts), values or {})]
+    if outbox.is_redis(backend):
+        outbox.tell_soon(backend, _telling(backend, run_id, facts, values or {}))
+
+
+def _telling(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str, bytes]) -> list[stream.Command]:
+    """The commands that tell facts; now and then, they say again how long the stream is kept."""
+    commands: list[stream.Command] = [stream.addition(run_id, map(encoded, facts), values)]
     if _kept_until.get(run_id, 0.0) < (now := time.monotonic()):
         if len(_kept_until) > _RUNS:
             _kept_until.clear()
         _kept_until[run_id] = now + _RENEWED_EVERY
         commands += stream.keeping(run_id, int(backend.expires or _KEPT_FOR))
-    outbox.tell_soon(backend, commands)
+    return commands

@@ -1,6 +1,6 @@
 """Record every run of a broker that others share: each gets a directory, as if it had been submitted here.
 
-Runs that are recorded by somebody else, their own recorder say, are left to that one.
+Runs that were submitted into the same directory of runs are there already, and left to their own recorders.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from firexkit import _wire
 from firexkit.journal import places
-from firexkit.journal.claim import Claim
+from firexkit.journal.claim import Claim, Role
 from firexkit.journal.counters import Counters
 from firexkit.journal.recorder import GATHER, TROUBLE, Recorder
 from firexkit.journal.store import JournalError
@@ -36,10 +36,12 @@ logger: Final = logging.getLogger(__name__)
 IDLE: Final = 60.0
 """Seconds without news after which a run's journal is made whole, if the run's tasks have ended; else after a day."""
 ABANDONED: Final = 24 * 3600.0
-ASK_AGAIN: Final = 15.0
-"""Seconds until a run that somebody else records is asked for again."""
+ASK_AGAIN: Final = 5.0
+"""Seconds until a run that is recorded elsewhere is asked for again."""
 OWN_FIRST: Final = 3.0
-"""Seconds that a run's own recorder has to come first."""
+"""Seconds that a run's own recorder has to come: it needs what is taken off the stream here."""
+EXPECTED: Final = 7 * 86400
+"""Seconds for which runs keep their facts for a recorder that has ended."""
 LOOK_FOR_RUNS: Final = 1.0
 PRUNE_EVERY: Final = 60.0
 HOLDER: Final = "recorder"
@@ -58,7 +60,8 @@ class Recorded:
         self._directory = directory
         self._tree = Tree()
         self._news = time.monotonic()
-        self._recorder = Recorder(directory.run_id, client, directory.path / places.NAME, self._tree_hears)
+        journal = directory.path / places.NAME
+        self._recorder = Recorder(directory.run_id, client, journal, Role.CLUSTER, self._tree_hears)
         self._held = _held(directory)
         self._tree_hears(self._recorder.facts())
 
@@ -90,12 +93,15 @@ class Recorded:
         has_ended = all(task.has_ended for task in self._tree)
         return time.monotonic() - self._news > (IDLE if has_ended else ABANDONED)
 
-    def close(self) -> None:
-        """Make the journal whole; the run is over, or recorded on later."""
+    def close(self, *, is_over: bool) -> None:
+        """Make the journal whole.
+
+        Args:
+            is_over: whether the run is, else it may be recorded on later.
+        """
         try:
-            self._recorder.close(None)
-            journal = self._directory.path / places.NAME
-            journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+            self._recorder.close(None, is_over=is_over)
+            places.lock_of(self._directory.path / places.NAME).unlink(missing_ok=True)
             write_record(self._directory.record, self._record())
         finally:
             os.close(self._held)
@@ -138,7 +144,7 @@ def _held(directory: RunDirectory) -> int:
 
 
 class ClusterRecorder:
-    """Records every run of a broker that nobody else records.
+    """Records every run of a broker.
 
     Args:
         client: a redis-py client that does not decode.
@@ -174,7 +180,7 @@ class ClusterRecorder:
                     logger.error("Nothing is recorded now: %s", error)
                 pause, trouble = TROUBLE, str(error)
         for run_id in list(self._open):
-            self._close(run_id)
+            self._close(run_id, is_over=False)
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -186,9 +192,10 @@ class ClusterRecorder:
             if run.step():
                 self._count(run)
             elif run.is_over:
-                self._close(run_id)
+                self._close(run_id, is_over=True)
         if now - self._pruned > PRUNE_EVERY:
             self._pruned = now
+            self._client.set(_wire.RECORDS_ALL, 1, ex=EXPECTED)
             self._prune()
 
     def _with_news(self) -> Iterator[str]:
@@ -201,20 +208,23 @@ class ClusterRecorder:
         if now < self._not_before.setdefault(run_id, now + OWN_FIRST):
             return
         try:
-            Claim(self._client, run_id, self._runs.absolute() / run_id / places.NAME)
-            self._open[run_id] = Recorded(self._directory_of(run_id), self._client)
+            claim = Claim(self._client, run_id, self._runs.absolute() / run_id / places.NAME, Role.CLUSTER)
+            directory = self._directory_of(run_id, claim)
+            self._open[run_id] = Recorded(directory, self._client)
             self._not_before.pop(run_id, None)
             logger.info("Recording %s", run_id)
         except (JournalError, RunDirectoryError) as error:
             logger.debug("%s is not recorded here: %s", run_id, error)
             self._not_before[run_id] = now + ASK_AGAIN
 
-    def _directory_of(self, run_id: str) -> RunDirectory:
+    def _directory_of(self, run_id: str, claim: Claim) -> RunDirectory:
         directory = RunDirectory(self._runs.absolute() / run_id)
         if not directory.path.exists():
             return make_run_directory(self._runs, run_id)
         with suppress(OSError, ValueError):
             if read_record(directory.record).submission_cmd:
+                claim.take_leave()  # for its own recorder, which leaves that to us
+                claim.drop()
                 raise RunDirectoryError(f"{directory.path} belongs to whoever submitted {run_id} there")
         return directory
 
@@ -227,11 +237,11 @@ class ClusterRecorder:
         part.write_text(self._counters.text(), encoding="utf-8")
         part.replace(self._metrics)
 
-    def _close(self, run_id: str) -> None:
+    def _close(self, run_id: str, *, is_over: bool) -> None:
         run = self._open.pop(run_id)
         self._closed_at[run_id] = time.time()
         self._counters.settle([task.id for task in run.tree])
-        run.close()
+        run.close(is_over=is_over)
 
     def _prune(self) -> None:
         if self._limits == Limits():

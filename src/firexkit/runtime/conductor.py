@@ -135,6 +135,8 @@ class Conductor:
         finally:
             self._stop_listening()
             supervision.end()
+            if self._hearing is not None:
+                self._hearing.join(LAST_WORDS_PATIENCE)
             self._leave_broker()
 
     def _cause_of(self, error: Exception) -> str:

@@ -138,10 +138,11 @@ def ended(pid: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if waited else None
 
 
-def wait_for_end(pid: int, patience: float) -> None:
-    """Wait until a child has ended, or for so many seconds."""
+def wait_for_end(pid: int, patience: float) -> int | None:
+    """Wait until a child has ended; as :func:`ended` tells it, None if it lives after so many seconds."""
     with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired, ChildProcessError):
-        psutil.Process(pid).wait(patience)
+        return psutil.Process(pid).wait(patience)
+    return None
 
 
 def told(code: int) -> str:

@@ -87,7 +87,9 @@ class Recording:
             live = places.live_path(run.run_id)
             places.note_live(run.internal, live)
             recorder = self._recorder(live, beside.hear, ends)
-            if recorder is not None:
+            if recorder is None:
+                places.remove_live(live)
+            else:
                 beside.hear(recorder.facts())  # what one before has recorded
                 recorder.record(ends)
                 beside.end(recorder.facts())
@@ -103,7 +105,7 @@ class Recording:
         told = False
         while True:
             try:
-                return Recorder(self.directory.run_id, self.app.backend.client, live, hear)
+                return Recorder(self.directory.run_id, self.app.backend.client, live, hear=hear)
             except RedisError as error:
                 if not told:
                     logger.warning("Nothing is recorded yet, the broker does not answer: %s", error)

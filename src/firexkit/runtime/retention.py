@@ -65,11 +65,12 @@ def superfluous(known: Iterable[Kept], limits: Limits, now: float) -> list[Kept]
     for run in known:
         is_old = limits.days is not None and now - run.at > limits.days * DAY
         is_too_many = limits.runs is not None and count >= limits.runs
-        is_too_large = limits.size is not None and size + run.size > limits.size
+        size += run.size
+        is_too_large = limits.size is not None and size > limits.size
         if run.is_safe and (is_old or is_too_many or is_too_large):
             removed.append(run)
             continue
-        count, size = count + 1, size + run.size
+        count += 1
     return removed
 
 

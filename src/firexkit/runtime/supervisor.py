@@ -264,10 +264,19 @@ class Supervisor:
 
     def _end_recorder(self) -> None:
         """Let it record what is left, as long as the server is there."""
-        if self._recorder is not None:
-            self._recorder.link.close()
-            wait_for_end(self._recorder.pid, RECORDER_PATIENCE)
-            kill_all(descendants(besides=self._server.pids if self._server else ()))
+        while (recorder := self._recorder) is not None:
+            recorder.link.close()
+            code = wait_for_end(recorder.pid, RECORDER_PATIENCE)
+            if code is None:
+                self._recorder = None
+                self._tell(
+                    LOST, f"the journal was not whole after {RECORDER_PATIENCE:g} s; the run's directory has none"
+                )
+            elif code:
+                self._recorder_died(recorder, code)
+            else:
+                self._recorder = None
+        kill_all(descendants(besides=self._server.pids if self._server else ()))
 
     # ── the conductor ─────────────────────────────────────────────────────────────────────
 

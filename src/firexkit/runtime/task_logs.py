@@ -23,9 +23,10 @@ def log_of(directory: RunDirectory, task: Task) -> Path | None:
     return next((page for page in pages if page.stem.endswith(f"_{task.id}")), None)
 
 
-def worker_logs(directory: RunDirectory) -> list[Path]:
-    """The log pages of the workers of a run."""
-    return sorted(directory.worker_logs.glob("*.html"))
+def run_logs(directory: RunDirectory) -> list[Path]:
+    """The log pages of the workers of a run; where those work for others, too, the pages of its tasks."""
+    pages = directory.worker_logs
+    return sorted(pages.glob("*.html")) or sorted(pages.glob("*/*.html"))
 
 
 def log_place(directory: RunDirectory, task: Task) -> str:

@@ -111,3 +111,10 @@ def test_quiet_tells_values_alone_and_failures_as_ever(capsys):
     closing.tell(Outcome(1, trouble="no worker"), DIRECTORY, is_quiet=True)
 
     assert capsys.readouterr() == ("doubled = 42\n", "The run failed: no worker\nLogs: /runs/x\n")
+
+
+def test_what_a_terminal_would_obey_is_not_said(capsys):
+    failure = Failure("1", "m.t", "E: \x1b[2Jgone", "")
+    _, errors = told(Outcome(1, failures=(failure,)), capsys)
+
+    assert errors[0] == "m.t failed: E: gone"

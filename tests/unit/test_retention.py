@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firexkit.runtime.directory import RunDirectory
-from firexkit.runtime.retention import DAY, Kept, Limits, superfluous
+from firexkit.runtime.retention import DAY, Kept, Limits, remove_rests, superfluous
 
 NOW = 100 * DAY
 
@@ -37,3 +37,11 @@ RUNS = [kept(0.5), kept(1), kept(3, is_safe=False), kept(5, 1000), kept(9)]
 def test_what_a_limit_does_not_keep_is_removed(limits, removed):
     """But never a run that is alive: it counts, and stays."""
     assert [run.directory.run_id for run in superfluous(RUNS, limits, NOW)] == removed
+
+
+def test_what_a_removal_left_is_removed(tmp_path):
+    (tmp_path / ".removed-run" / "logs").mkdir(parents=True)
+    (tmp_path / "run").mkdir()
+    remove_rests(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]

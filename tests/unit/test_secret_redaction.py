@@ -1,11 +1,14 @@
 """What a task's function says of its secrets all the same."""
 
 import logging
+import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from celery.exceptions import Retry
 
 from firexkit import Secret
-from firexkit._serialization.redaction import clean, forgetting, know, redacted
+from firexkit._serialization.redaction import cleaned, forgetting, know, redacted
 from firexkit.secret import SecretNames
 
 WORD, OTHER = "correct-horse", "correct-horse-battery"
@@ -27,15 +30,36 @@ def test_texts():
         SecretNames(),
     )
 
-    assert redacted(f"{WORD} {OTHER} abc plain bytes none") == "*** *** abc plain bytes none"
+    assert redacted(f"{WORD} {OTHER} abc plain bytes none") == "*** *** abc plain *** none"
+
+
+def test_secrets_inside_of_others():
+    """A number, the values in a list or a dict, and what a dict has under a name that is listed."""
+    values = {
+        "a": Secret([12345, {"deep": WORD}]),
+        "config": {"password": "hunter2", "host": "db", "key": Secret(OTHER)},
+    }
+    know(values, SecretNames())
+
+    assert redacted(f"12345 {WORD} {OTHER} hunter2 db") == "*** *** *** *** db"
 
 
 def test_forgotten():
     """What was known in the block is not known after it."""
     with forgetting():
         know({"a": Secret(WORD)}, SecretNames())
+        with forgetting():
+            know({"a": Secret(WORD)}, SecretNames())
+        assert redacted(WORD) == "***"
 
     assert redacted(WORD) == WORD
+
+
+def test_threads():
+    """What a call hands to a thread is hidden there, too."""
+    know({"a": Secret(WORD)}, SecretNames())
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(redacted, WORD).result() == "***"
 
 
 def test_errors():
@@ -48,13 +72,36 @@ def test_errors():
     cause.__context__ = error
     same = ValueError(kept := ["plain"])
 
-    clean(error)
-    clean(same)
+    assert cleaned(error) is error
+    assert cleaned(same) is same
 
     assert error.args == ("is ***", 5, ["***"])
     assert (error.where, error.__notes__) == ("***", ["see ***"])
     assert WORD not in str(cause)
     assert same.args[0] is kept
+
+
+def test_errors_of_groups_and_retries():
+    know({"a": Secret(WORD)}, SecretNames())
+    inner, retried = ValueError(WORD), KeyError({"at": (WORD,)})
+
+    assert cleaned(ExceptionGroup("several", [inner])).args[0] == "several"
+    cleaned(Retry(exc=retried))
+    assert (inner.args, retried.args) == (("***",), ({"at": ("***",)},))
+
+
+def test_errors_that_make_their_text_themselves():
+    """Another error, with their name, stands for them."""
+
+    class Stubborn(Exception):
+        def __str__(self):
+            return f"no {WORD}"
+
+    know({"a": Secret(WORD)}, SecretNames())
+    shown = cleaned(Stubborn())
+
+    assert str(shown).endswith("Stubborn: no ***")
+    assert WORD not in "".join(traceback.format_exception(shown))
 
 
 def test_logs(caplog):

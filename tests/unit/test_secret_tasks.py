@@ -50,6 +50,18 @@ def test_annotated_parameters(look):
     assert {type(pin) for pin, *_ in look.seen} == {Secret, type(None)}
 
 
+def test_a_list_of_secrets_is_a_list(app):
+    seen = []
+
+    @app.task(shared=False, name="unit.several")
+    def several(pins: list[Secret[str]]):
+        seen.extend(pin.reveal() for pin in pins)
+
+    several([Secret(WORD)])
+
+    assert (several.secret_parameters, seen) == (set(), [WORD])
+
+
 def test_listed_arguments_stay_plain(look):
     """A task whose argument has a listed name gets what the caller gave."""
     look.delay(token=WORD)

@@ -13,6 +13,7 @@ from firexkit._serialization.errors import Json, WireError
 from firexkit._serialization.exceptions import find_exception_class, make, stand_in
 from firexkit._serialization.large import LargeValue, Read, from_told, late
 from firexkit._serialization.objects import Parts
+from firexkit._serialization.redaction import know_all
 from firexkit._serialization.scalars import SCALARS
 from firexkit._serialization.sealing import opened
 from firexkit._serialization.text import safe_repr, shortened
@@ -147,7 +148,9 @@ class Decoder:
 
     def hidden(self, node: _Node, _: int) -> Any:
         """A value that was hidden on its way."""
-        return decode(json.loads(opened(node[_wire.VALUE])))
+        value = decode(json.loads(opened(node[_wire.VALUE])))
+        know_all([value])
+        return value
 
     def secret(self, node: _Node, depth: int) -> Secret[Any]:
         """A secret."""

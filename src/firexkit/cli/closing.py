@@ -13,6 +13,7 @@ from typing import Any, Final
 from firexkit.cli.letters import echo
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.outcome import Failure, Outcome
+from firexkit.runtime.page_text import readable
 
 MOST_OTHERS: Final = 5
 LONGEST_VALUE: Final = 100
@@ -29,7 +30,7 @@ def tell(outcome: Outcome, directory: RunDirectory, *, is_quiet: bool = False) -
     """
     success = _values(outcome) if is_quiet else _success(outcome)
     lines = success if outcome.returncode == 0 else [*_failure(outcome), f"Logs: {directory.path}"]
-    if text := "\n".join(lines):
+    if text := readable("\n".join(lines)):
         with nobody_need_read():
             echo(text, err=outcome.returncode != 0)
 

@@ -12,7 +12,7 @@ from firexkit.cli.options import with_runs_directory
 from firexkit.cli.phrases import bytes_in, moment, size_of
 from firexkit.cli.refusal import Refusal, refused
 from firexkit.runtime.remembered import remembered
-from firexkit.runtime.retention import Kept, Limits, remove, superfluous, weighed
+from firexkit.runtime.retention import Kept, Limits, remove, remove_rests, superfluous, weighed
 from firexkit.runtime.runs import default_runs_directory, runs_in
 
 FAILED = 1
@@ -41,9 +41,10 @@ def command(
         raise Refusal("say what to keep: --keep-days N, --keep-runs N or --keep-size SIZE; nothing was removed")
     with refused(ValueError):
         limits = Limits(keep_days, keep_runs, bytes_in(keep_size) if keep_size else None)
-    known = [weighed(remembered(directory)) for directory in runs_in(runs_dir or default_runs_directory())]
+    runs = runs_dir or default_runs_directory()
+    known = [weighed(remembered(directory)) for directory in runs_in(runs)]
     chosen = superfluous(known, limits, time.time())
-    troubles = {} if dry_run else _removed(chosen)
+    troubles = {} if dry_run else _removed(chosen, runs)
     gone = [run for run in chosen if run.directory.run_id not in troubles]
     if as_json:
         click.echo(json.dumps(_facts(gone, troubles, kept=len(known) - len(gone), dry_run=dry_run), indent=2))
@@ -54,8 +55,9 @@ def command(
     raise SystemExit(FAILED if troubles else 0)
 
 
-def _removed(chosen: list[Kept]) -> dict[str, str]:
+def _removed(chosen: list[Kept], runs: Path) -> dict[str, str]:
     """Remove runs; what went wrong, by their ids."""
+    remove_rests(runs)
     troubles = {}
     for run in chosen:
         try:

@@ -27,7 +27,7 @@ from firexkit.journal.tree import State, Tree
 from firexkit.runtime.directory import PRIVATE_FILE, RunDirectory, RunDirectoryError, make_run_directory
 from firexkit.runtime.record import RunRecord, read_record, write_record
 from firexkit.runtime.remembered import remembered
-from firexkit.runtime.retention import Limits, remove, superfluous, weighed
+from firexkit.runtime.retention import Limits, remove, remove_rests, superfluous, weighed
 from firexkit.runtime.runs import runs_in
 from firexkit.task.names import short
 
@@ -246,6 +246,7 @@ class ClusterRecorder:
     def _prune(self) -> None:
         if self._limits == Limits():
             return
+        remove_rests(self._runs)
         known = [weighed(remembered(directory)) for directory in runs_in(self._runs)]
         for kept in superfluous(known, self._limits, time.time()):
             logger.info("Removing %s", kept.directory.run_id)

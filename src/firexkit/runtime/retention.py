@@ -17,6 +17,8 @@ from firexkit.runtime.directory import LATEST, RunDirectory
 from firexkit.runtime.remembered import Remembered
 
 DAY: Final = 24 * 3600
+DOOMED: Final = ".removed-"
+"""Begins the name of a directory that is being removed."""
 STARTS_WITHIN: Final = 600.0
 """Seconds in which a new run says that it is alive: until then, it is not taken for one that was killed."""
 
@@ -104,6 +106,12 @@ def _size(path: Path) -> int:
     return total
 
 
+def remove_rests(runs: Path) -> None:
+    """Remove what is left of runs whose removal was cut off, in a directory of runs."""
+    for doomed in runs.glob(f"{DOOMED}*"):
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
 def remove(directory: RunDirectory) -> None:
     """Remove a run with all that it keeps.
 
@@ -114,7 +122,7 @@ def remove(directory: RunDirectory) -> None:
     if journal is not None and not journal.is_relative_to(directory.path):
         places.remove_live(journal)
     # Under a name that no run has, so that nobody finds half a run.
-    doomed = directory.path.rename(directory.path.with_name(f".removed-{directory.run_id}"))
+    doomed = directory.path.rename(directory.path.with_name(f"{DOOMED}{directory.run_id}"))
     shutil.rmtree(doomed)
     latest = directory.path.parent / LATEST
     if latest.is_symlink() and not latest.exists():

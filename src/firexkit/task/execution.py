@@ -210,15 +210,15 @@ class Execution:
         if isinstance(error, Retry | Ignore | Reject):
             # These steer Celery; they are no failures.
             logger.debug("%s: %s", self.task.name, type(error).__name__)
+            redaction.cleaned(error)
         elif isinstance(error, Exception):
-            redaction.clean(error)
-            self.task.handle_exception(error)
+            self.task.handle_exception(redaction.cleaned(error))
         elif self._ends_process(error):
             outbox.dropped()  # whoever ends it says so; nothing that was to be told before may come after that
         elif isinstance(error, SystemExit | KeyboardInterrupt | GeneratorExit):
             # Celery would let the process end and store no state, and whoever waits would wait on.
-            redaction.clean(error)
-            failure = TaskExitError(f"{self.task.name} called for the end of its process: {error!r}")
+            shown = redaction.cleaned(error)
+            failure = TaskExitError(f"{self.task.name} called for the end of its process: {shown!r}")
             self.task.handle_exception(failure.with_traceback(error.__traceback__), raise_exception=False)
             raise failure from None
 

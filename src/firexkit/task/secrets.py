@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from types import SimpleNamespace
-from typing import Any, Final, get_args, get_origin, get_type_hints
+from types import SimpleNamespace, UnionType
+from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from celery.utils.saferepr import saferepr
 
@@ -33,7 +33,8 @@ def secret_parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 def is_secret(annotation: Any) -> bool:
     """Whether a type is ``Secret``, of whatever, or a union with it."""
-    return any((get_origin(kind) or kind) is Secret for kind in (annotation, *get_args(annotation)))
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return any((get_origin(kind) or kind) is Secret for kind in kinds)
 
 
 def names_of(task: Any) -> SecretNames:

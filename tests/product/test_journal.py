@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from firexkit.broker_address import bare, password_in
 from firexkit.journal.model import Blocked, Entry, Failed, OriginKind, Planned
 from firexkit.journal.places import NAME
 from firexkit.journal.store import Journal
 from firexkit.journal.tree import State, Task, Tree
+from firexkit.runtime.server import Server
 from product.firex import Home, eventually
 
 BUILD = "byte_compile,run_tests,package,write_notes"
@@ -247,7 +250,7 @@ class Odd:
 @returns("number", "empty", "letters")
 def outer(self):
     """Have children that fail in such ways."""
-    for one in (silent, half, odd):
+    for one in (silent, half, odd, progressing):
         self.enqueue_child(one.s(), block=True, raise_exception_on_failure=False)
     return float("nan"), None, {"c", "a", "b"}
 
@@ -265,6 +268,11 @@ def half():
 @app.task
 def odd(value=Odd()):
     pass
+
+
+@app.task(bind=True)
+def progressing(self):
+    self.update_state(state="PROGRESS", meta={"percent": 50})
 '''
 
 
@@ -276,7 +284,10 @@ def test_errors_and_values_that_fail_to_be_told_are_no_harm(home: Home):
     assert done.returncode == 0, done.stdout + done.stderr
     assert [the(tree, name).state for name in ("silent", "half")] == [State.FAILED, State.FAILED]
     assert "half a letter" in (the(tree, "half").failure or Failed(at=0, task="", error="")).message
-    assert the(tree, "odd").state is State.SUCCEEDED
+    assert [the(tree, name).state for name in ("odd", "progressing")] == [State.SUCCEEDED, State.SUCCEEDED]
+    assert (
+        "Not in the journal" not in (home.latest / "microservice_logs" / f"mc@{socket.gethostname()}.html").read_text()
+    )
     previews = {entry.name: entry.value.preview for entry in the(tree, "outer").results}
     assert previews == {"number": "NaN", "empty": "null", "letters": '["a","b","c"]'}
 
@@ -340,8 +351,21 @@ def test_a_run_without_a_journal_goes_on_and_says_so(home: Home):
 
     assert done.returncode == 0
     assert "doubled = 42" in done.stdout
-    assert "the recorder ended with exit code 1; the run goes on without" in done.stderr
+    assert "the recorder ended with exit code 1; the run's journal is not whole" in done.stderr
     assert "The run is not recorded any more" in (home.latest / "firex_internal" / "supervisor.txt").read_text()
+
+
+def test_a_broker_that_refuses_streams_stops_no_run(home: Home):
+    """Whoever manages it may have said so."""
+    with Server() as server:
+        with server.client() as client:
+            client.execute_command("ACL", "SETUSER", "default", "-xadd")
+        (home.path / "password").write_text(password_in(server.url))
+        words = ("--broker", bare(server.url), "--password-file", "password")
+        done = home.firex("run", "double,parent", "-t", "work.py", "--size", "21", "--children", "2", *words)
+
+    assert done.returncode == 0, done.stderr
+    assert "doubled = 42" in done.stdout
 
 
 def test_nothing_of_the_journal_stays_elsewhere(home: Home):

@@ -405,7 +405,7 @@ def test_a_journal_of_a_newer_release(runs: Path):
     with sqlite3.connect(runs / run_id(2) / places.NAME) as db:
         db.execute(f"PRAGMA user_version = {VERSION + 1}")
     db.close()
-    answer = told(runs, "show", "-2")
+    answer = told(runs, "show", "-2", code=1)
 
     assert "was written by a newer release" in answer.stderr
     assert "SOME_FAILED" in answer.stdout
@@ -417,17 +417,30 @@ def test_of_a_truncated_journal_what_there_is_is_shown(tmp_path: Path):
     path = directory.path / places.NAME
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size * 2 // 3)
-    answer = told(tmp_path, "show", "latest")
+    answer = told(tmp_path, "show", "latest", code=1)
+    asked = told(tmp_path, "show", "latest", "--json", code=1).stdout
 
     assert "the file was cut off after" in answer.stderr
     assert "what follows can't be read" in answer.stderr
     assert "x compile" in answer.stdout
-    assert 0 < len(facts(tmp_path, "show", "latest")["tasks"]) < 2004
+    assert 0 < len(json.loads(asked)["tasks"]) < 2004
+
+
+def test_a_task_of_a_truncated_journal_is_found_without_its_index(tmp_path: Path):
+    directory = past_run(tmp_path, 1, nightly(compiles=2000))
+    path = directory.path / places.NAME
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size * 2 // 3)
+    answer = told(tmp_path, "show", "latest", "nightly", code=1)
+
+    assert "task     ci.nightly" in answer.stdout
+    assert "All facts were looked through instead" in answer.stderr
+    assert "was cut off" in told(tmp_path, "runs", "nothinglikethis").stderr
 
 
 def test_of_a_corrupt_journal_the_record_is_shown(runs: Path):
     (runs / run_id(2) / places.NAME).write_bytes(b"\x00nonsense" * 100)
-    answer = told(runs, "show", "-2")
+    answer = told(runs, "show", "-2", code=1)
 
     assert "is not a database" in answer.stderr
     assert "SOME_FAILED" in answer.stdout
@@ -438,7 +451,7 @@ def test_a_fact_that_is_corrupt_hides_no_other(runs: Path):
     with Journal(runs / run_id(2) / places.NAME, writes=True) as journal:
         journal.append([("99-0", b'{"fact":"queued"')])
         journal.seal()
-    answer = told(runs, "show", "-2")
+    answer = told(runs, "show", "-2", code=1)
 
     assert "the journal is damaged: fact" in answer.stderr
     assert "8 x compile" in answer.stdout

@@ -229,7 +229,7 @@ class Pipeline:
     def __exit__(self, *error):
         self.waiting.clear()
 
-    def execute(self):
+    def execute(self, raise_on_error=True):
         answers = [getattr(self.client, command)(*args, **kwargs) for command, args, kwargs in self.waiting]
         self.waiting.clear()
         return answers

@@ -8,7 +8,7 @@ import signal
 import pytest
 import redis
 
-from firexkit._celery.dispatch import Dispatch
+from firexkit._celery.dispatch import Dispatch, Dispensable
 from firexkit.runtime.server import Server
 from worker.rig import wait_until
 
@@ -94,3 +94,14 @@ def test_a_connection_that_ended_while_idle(dispatch: Dispatch, own_server: Serv
         dispatch.post([("INCR", "a")], lambda _: None)
 
     assert dispatch.send([("INCR", "a")]) == [3 if how == "post" else 2]
+
+
+def test_a_command_that_may_be_refused_stops_no_other(dispatch: Dispatch, own_server: Server):
+    """It is logged; a refusal of any other command is an error."""
+    told = ("XADD", "a", "*", "b", "c")
+    dispatch.send([("SET", "a", "a text")])
+    dispatch.send([("SET", "b", "1"), Dispensable(told), ("SET", "c", "2")])
+
+    assert (value(own_server, "b"), value(own_server, "c")) == (b"1", b"2")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        dispatch.send([told])

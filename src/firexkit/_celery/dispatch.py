@@ -7,6 +7,7 @@ before the next ones: their order stays, and none is lost.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -19,11 +20,19 @@ from weakref import WeakKeyDictionary
 from firexkit import _lazy
 from firexkit._celery.patience import is_transient, outages
 
+logger: Final = logging.getLogger(__name__)
+
 _IDLE: Final = 0.1
 """Seconds after which a connection is looked at before it is written to."""
 
 Command: TypeAlias = tuple[Any, ...]
 """A Redis command with its arguments."""
+
+
+class Dispensable(tuple[Any, ...]):
+    """A command that the server may refuse: whatever it was to tell is no reason for a task to fail."""
+
+
 Answered: TypeAlias = Callable[[list[Any]], None]
 """Gets the answers to commands, in their order; a refusal is an exception among them."""
 
@@ -107,7 +116,7 @@ class Dispatch:
         """
         posted = self._posted
         if posted is None:
-            return _accepted(self._guarded(self._exchange, commands)) if commands else []
+            return accepted(commands, self._guarded(self._exchange, commands)) if commands else []
         if posted.only_once and commands:
             self.send(())
             return self.send(commands)
@@ -121,7 +130,7 @@ class Dispatch:
             if not posted.unanswered:
                 self._posted = None
                 posted.answered(posted.answers)
-        return _accepted(answers)
+        return accepted(commands, answers)
 
     @property
     def _was_idle(self) -> bool:
@@ -202,16 +211,23 @@ def packed(commands: Sequence[Command]) -> bytes:
     return b"".join(parts)
 
 
-def _accepted(answers: list[Any]) -> list[Any]:
-    for answer in answers:
+def accepted(commands: Sequence[Command], answers: list[Any]) -> list[Any]:
+    """The answers to commands.
+
+    Raises:
+        redis.exceptions.ResponseError: the server refuses one that is not dispensable.
+    """
+    for command, answer in zip(commands, answers, strict=True):
         if isinstance(answer, _refusal()):
-            raise answer
+            if type(command) is not Dispensable:
+                raise answer
+            _tell_refusal(str(command[0]), str(answer))
     return answers
 
 
-def raise_refusals(answers: list[Any]) -> None:
-    """For what must not be refused."""
-    _accepted(answers)
+@cache
+def _tell_refusal(command: str, why: str) -> None:
+    logger.warning("The broker refuses %s: %s", command, why)
 
 
 class _Threads(threading.local):

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import Any, Final
 
 from firexkit import _lazy
-from firexkit._celery.dispatch import Command, Dispatch, busy_dispatch_to, dispatch_to, raise_refusals
+from firexkit._celery.dispatch import Command, Dispatch, Dispensable, accepted, busy_dispatch_to, dispatch_to
 from firexkit._celery.patience import is_transient, outages, patience_of, patiently
 from firexkit._crash_points import crash_point
 
@@ -64,8 +64,12 @@ class Outbox:
     def send_after(self, first: Iterable[Command]) -> None:
         """Send what was kept, and ``first`` before it; where that brings a message, the server does all or nothing."""
         commands = [*first, *self._commands]
-        has_message = any(command[0] == "LPUSH" for command in commands)
-        self._send([("MULTI",), *commands, ("EXEC",)] if has_message else commands)
+        if any(command[0] == "LPUSH" for command in commands):
+            # One that is refused would have the server do none of them.
+            told = [command for command in commands if type(command) is Dispensable]
+            together = [command for command in commands if type(command) is not Dispensable]
+            commands = [*told, ("MULTI",), *together, ("EXEC",)]
+        self._send(commands)
 
     def add_fields(self, key: str, *fields: Any) -> Iterator[Command]:
         """Write fields of a hash with others that are kept for it; the command to send, if there are none."""
@@ -159,7 +163,7 @@ def _note_hearers(events: Collection[Command], commands: list[Command], at: floa
 
 
 def _accepted(events: Collection[Command], commands: list[Command], at: float, answers: list[Any]) -> None:
-    raise_refusals(answers)
+    accepted(commands, answers)
     _note_hearers(events, commands, at, answers)
 
 
@@ -171,11 +175,11 @@ def run(backend: Any, commands: Iterable[Command]) -> list[Any]:
     client = backend.client
     if is_redis(backend) and (dispatch := busy_dispatch_to(client.connection_pool)) is not None:
         return dispatch.send([*commands])
+    sent = [*commands]
     with client.pipeline(transaction=False) as pipe:
-        for command in commands:
+        for command in sent:
             pipe.execute_command(*command)
-        answers: list[Any] = pipe.execute()
-        return answers
+        return accepted(sent, pipe.execute(raise_on_error=False))
 
 
 def ask(backend: Any, commands: Iterable[Command]) -> list[Any]:

@@ -122,21 +122,23 @@ def _storing(store: Callable[..., Any]) -> Callable[..., Any]:
         if state in (SUCCESS, FAILURE):
             setattr(request, _STORED, True)
         is_unsure = _is_unsure(self.app, request)
-        commands = [*_commands(self, task_id, value, state, request, is_unsure=is_unsure), *told]
-        _write(self, task_id, state, commands, is_unsure=is_unsure)
+        commands = [*_commands(self, task_id, value, state, request, is_unsure=is_unsure)]
+        _write(self, task_id, state, commands, told, is_unsure=is_unsure)
         return result
 
     return store_in_one_go
 
 
-def _write(backend: Any, task_id: str, state: str, commands: list[Command], *, is_unsure: bool) -> None:
+def _write(
+    backend: Any, task_id: str, state: str, commands: list[Command], told: list[Command], *, is_unsure: bool
+) -> None:
     if is_unsure:
-        _store_unless_lost(backend, task_id, commands)
+        _store_unless_lost(backend, task_id, commands, told)
     elif state == STARTED and outbox.is_open():
         outbox.tell(backend, commands)
     else:
         crash_point("end: before the state")
-        backend.ensure(outbox.tell_now, (backend, *commands))
+        backend.ensure(outbox.tell_now, (backend, *commands, *told))
         crash_point("end: after the state")
 
 
@@ -185,10 +187,10 @@ def _tag(request: Any) -> str:
     return str((request.properties or {}).get("delivery_tag") or "") if getattr(request, ATTEMPT, 0) else ""
 
 
-def _store_unless_lost(backend: Any, task_id: str, commands: list[Command]) -> None:
+def _store_unless_lost(backend: Any, task_id: str, commands: list[Command], told: list[Command]) -> None:
     """Store a state, and send what comes after it, unless the body was taken for lost: then others have the task."""
     if backend.ensure(outbox.ask, (backend, commands))[0] != LOST:
-        backend.ensure(outbox.tell_now, (backend,))
+        backend.ensure(outbox.tell_now, (backend, *told))
         return
     outbox.dropped()
     logger.warning("%s: this body was taken for lost; how it ended does not count", task_id)

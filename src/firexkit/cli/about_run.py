@@ -88,6 +88,10 @@ def root_cause(task: Task, find: Finder, place: Callable[[Task], str], room: int
     """
     failure = task.failure
     if failure is None:
+        yield line(
+            ("root cause: ", "bold red"), (f"{short(task.name)} was revoked", "bold red"), f"  {short_id(task.id)}"
+        )
+        yield from block(task.why_revoked, indent="  ", style="red")
         return
     yield line(("root cause: ", "bold red"), (f"{short(task.name)} failed", "bold red"), f"  {short_id(task.id)}")
     message = readable(failure.message.strip())

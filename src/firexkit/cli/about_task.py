@@ -9,7 +9,7 @@ from firexkit.cli.lines import Line, block, line
 from firexkit.cli.phrases import elapsed, moment, short, short_id
 from firexkit.cli.tree_lines import Now, mark_of, note_on, seconds_of, tree_lines
 from firexkit.cli.values import arguments, results
-from firexkit.journal.model import Failed, Lost, Retried, Revoked
+from firexkit.journal.model import Failed, Lost, Retried
 from firexkit.journal.origins import Finder
 from firexkit.journal.tree import Body, Task, Tree
 from firexkit.runtime.page_text import readable, text_of
@@ -60,9 +60,8 @@ def _head(task: Task, find: Finder, place: str, now: Now) -> Iterator[Line]:
     yield field("task", (task.name or "?", "bold"), "  ", (f"{mark} {task.state}", style))
     yield field("id", task.id)
     yield from _times(task, now)
-    revoked = [fact for fact in task.facts if isinstance(fact, Revoked) and fact.reason]
-    if revoked:
-        yield field("revoked", readable(revoked[-1].reason), wraps=True)
+    if task.why_revoked:
+        yield field("revoked", readable(task.why_revoked), wraps=True)
     for name, task_id in (("parent", task.parent), ("after", task.after), *(("joined", one) for one in task.joined)):
         if task_id:
             other = find(task_id)

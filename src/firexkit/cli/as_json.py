@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from firexkit.journal.model import Entry, Revoked
+from firexkit.journal.model import Entry
 from firexkit.journal.origins import Finder, source_of
 from firexkit.journal.tree import Body, Task, Tree
 from firexkit.runtime.page_text import text_of
@@ -80,7 +80,7 @@ def _task(task: Task) -> dict[str, Any]:
         "attempt": len(task.bodies),
         "waits_for": [*task.bodies[-1].waits_for] if task.bodies else [],
         "joined": [*task.joined],
-        "revoked": next((fact.reason for fact in task.facts if isinstance(fact, Revoked) and fact.reason), ""),
+        "revoked": task.why_revoked,
         "failure": None if failure is None else _failure(failure),
     }
 

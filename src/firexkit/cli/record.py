@@ -49,7 +49,7 @@ def command(**options: Any) -> None:
     with refused(broker.BrokerError):
         broker.check(app)
     runs = options["runs_dir"] or default_runs_directory()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr, force=True)
     click.echo(f"Records the runs of {without_password(address)} in {runs}. Ctrl-C ends it.")
     woken = _woken_by_signals()
     limits = Limits(options["keep_days"], options["keep_runs"], size)

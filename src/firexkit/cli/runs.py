@@ -55,7 +55,8 @@ def command(
         asked = Asked(text, task or "", dict(map(_argument, arguments)))
         after = since(when, datetime.now()) if when else None
     runs = runs_dir or default_runs_directory()
-    found = [*_found(runs, asked, after, limit, failed=failed)]
+    looked_at = [*_looked_at(runs, asked, after, limit, failed=failed)]
+    found = [one for one in looked_at if one.fits]
     if as_json:
         click.echo(json.dumps([_facts(one) for one in found], indent=2))
     elif found:
@@ -63,19 +64,17 @@ def command(
         show(one for run in found for one in _lines(run, id_width))
     else:
         click.echo(f"no runs{' like that' if asked or failed or when else ''} in {runs}", err=True)
-    for one in found:
+    for one in looked_at:
         tell_damage(f"{one.run.directory.run_id}: {told}" for told in one.damage)
 
 
-def _found(runs: Path, asked: Asked, after: float | None, limit: int, *, failed: bool) -> Iterator[Found]:
+def _looked_at(runs: Path, asked: Asked, after: float | None, limit: int, *, failed: bool) -> Iterator[Found]:
     for directory in runs_in(runs):
         run = remembered(directory)
         if (failed and run.state not in FAILED) or (after is not None and (run.started_at or 0.0) < after):
             continue
-        found = found_in(run, asked)
-        if found is not None:
-            yield found
-            limit -= 1
+        yield (found := found_in(run, asked))
+        limit -= found.fits
         if not limit:
             return
 

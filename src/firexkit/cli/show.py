@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -25,6 +25,9 @@ from firexkit.journal.tree import Tree
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.remembered import FAILED, Remembered, opened_journal, remembered
 from firexkit.runtime.task_logs import log_place
+
+FAILED_TO_READ: Final = 1
+"""Exit code where something could not be read; what could be is shown."""
 
 
 @click.command("show", cls=CommandOnRuns, epilog=RUN_HELP)
@@ -50,14 +53,22 @@ def command(run: str, task: str | None, full: bool, every: bool, as_json: bool, 
         if known.record is None:
             raise Refusal(f"{error} And {known.trouble}") from error
         click.echo(f"firex: {error}", err=True)
-        journal = None
+        _show_run(known, None, every=every, as_json=as_json)
+        raise SystemExit(FAILED_TO_READ) from error
     if journal is None:
         _show_run(known, None, every=every, as_json=as_json)
         return
     with journal:
         tree = Tree(recorded.fact for recorded in journal.facts())
         _show_run(known, tree, every=every, as_json=as_json, damage=journal.damage)
+    _tell_damage(journal)
+
+
+def _tell_damage(journal: Journal) -> None:
+    """What was shown is not all."""
     tell_damage(journal.damage)
+    if journal.damage:
+        raise SystemExit(FAILED_TO_READ)
 
 
 def _show_run(run: Remembered, tree: Tree | None, *, every: bool, as_json: bool, damage: Any = ()) -> None:
@@ -87,7 +98,7 @@ def _body(run: Remembered, tree: Tree | None, now: Now, *, every: bool) -> Itera
     if blamed is not None:
         yield from root_cause(blamed, tree.get, lambda task: log_place(run.directory, task), width())
         yield line()
-    yield from tree_lines(tree, now, every=every, unsent=unsent(run.record))
+    yield from tree_lines(tree, now, every=every, unsent=unsent(run.record), room=width())
 
 
 def _show_task(directory: RunDirectory, text: str, *, full: bool, as_json: bool) -> None:
@@ -97,7 +108,7 @@ def _show_task(directory: RunDirectory, text: str, *, full: bool, as_json: bool)
         raise Refusal(f"{directory.run_id} has no journal, so nothing is known of its tasks; their logs may be there")
     with journal, refused(JournalError):
         _tell_task(directory, journal, text, full=full, as_json=as_json)
-    tell_damage(journal.damage)
+    _tell_damage(journal)
 
 
 def _tell_task(directory: RunDirectory, journal: Journal, text: str, *, full: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from firexkit.cli.lines import Line, line
 from firexkit.cli.phrases import MARKS, counted, elapsed, short, short_id
-from firexkit.journal.model import Failed, Revoked
+from firexkit.journal.model import Failed
 from firexkit.journal.tree import State, Task, Tree
 from firexkit.runtime.page_text import readable
 
@@ -17,6 +17,8 @@ MOST_ALIKE: Final = 3
 """Children of one name under one task that each have a line; more of them become one."""
 MOST_SHOWN: Final = 5
 """Of those that became one line, how many that failed, and how many that run, have a line each."""
+DEEPEST: Final = 40
+"""Levels that are set off; what is deeper stands below them."""
 WIDEST: Final = 40
 """Columns of names; a longer one shifts what follows it."""
 
@@ -59,7 +61,9 @@ class Now(NamedTuple):
     goes_on: bool
 
 
-def tree_lines(tree: Tree, now: Now, *, every: bool = False, unsent: Iterable[str] = ()) -> Iterator[Line]:
+def tree_lines(
+    tree: Tree, now: Now, *, every: bool = False, unsent: Iterable[str] = (), room: int | None = None
+) -> Iterator[Line]:
     """The tree of a run.
 
     Args:
@@ -67,13 +71,15 @@ def tree_lines(tree: Tree, now: Now, *, every: bool = False, unsent: Iterable[st
         now: the present.
         every: a line for each task, however many are alike.
         unsent: names of the tasks of the run's chain that were not sent any more.
+        room: columns there are; None where lines may be of any length.
     """
     rows = [*_Rows(tree, now, every=every).below(tree.roots, 0)]
     rows += [Row(0, State.QUEUED, name, "", NEVER_BEGAN) for name in unsent]
-    widest = min(max((len(row.name) + len(INDENT) * row.depth for row in rows), default=0), WIDEST)
+    deepest = DEEPEST if room is None else room // 4 // len(INDENT)
+    widest = min(max((len(row.name) + len(INDENT) * min(row.depth, deepest) for row in rows), default=0), WIDEST)
     for row in rows:
         mark, style = mark_of(row.state, now)
-        indent = INDENT * row.depth
+        indent = INDENT * min(row.depth, deepest)
         name = (indent + mark + " " + row.name).ljust(widest + 2)[len(indent) + 2 :]
         yield line(indent, (f"{mark} ", style), (name, style if row.state is State.FAILED else ""), *_rest(row))
 
@@ -94,6 +100,13 @@ def _rest(row: Row) -> Iterator[tuple[str, str]]:
         yield f"  {row.note}", "red" if row.state is State.FAILED else "dim"
 
 
+class _Below(NamedTuple):
+    """Tasks whose rows come next."""
+
+    tasks: Sequence[Task]
+    depth: int
+
+
 class _Rows:
     def __init__(self, tree: Tree, now: Now, *, every: bool) -> None:
         self._tree = tree
@@ -104,7 +117,19 @@ class _Rows:
         self._busy = _with_those_above(tree, _BUSY) - self._failed
 
     def below(self, tasks: Sequence[Task], depth: int) -> Iterator[Row]:
-        """Rows of neighbours, with all that is below them; those of one name together where there are many."""
+        """Rows of neighbours, with all that is below them."""
+        levels = [self._level(tasks, depth)]
+        while levels:
+            found = next(levels[-1], None)
+            if found is None:
+                levels.pop()
+            elif isinstance(found, Row):
+                yield found
+            else:
+                levels.append(self._level(found.tasks, found.depth))
+
+    def _level(self, tasks: Sequence[Task], depth: int) -> Iterator[Row | _Below]:
+        """Rows of neighbours; those of one name together where there are many."""
         groups: dict[str, list[Task]] = defaultdict(list)
         for task in tasks:
             groups[task.name].append(task)
@@ -113,12 +138,12 @@ class _Rows:
             alike = groups[task.name]
             if self._every or len(alike) <= MOST_ALIKE:
                 yield self._row(task, depth)
-                yield from self.below(self._tree.children_of(task), depth + 1)
+                yield _Below(self._tree.children_of(task), depth + 1)
             elif task.name not in told:
                 told.add(task.name)
                 yield from self._together(alike, depth)
 
-    def _together(self, alike: Sequence[Task], depth: int) -> Iterator[Row]:
+    def _together(self, alike: Sequence[Task], depth: int) -> Iterator[Row | _Below]:
         """One row for many, and below it those that somebody would look for."""
         states = [task.state for task in alike]
         took = [seconds for task in alike if (seconds := self._seconds(task)) is not None]
@@ -132,7 +157,7 @@ class _Rows:
             some = [task for task in alike if task.id in chosen]
             for task in some[:MOST_SHOWN]:
                 yield self._row(task, depth + 1)
-                yield from self.below(self._tree.children_of(task), depth + 2)
+                yield _Below(self._tree.children_of(task), depth + 2)
             if len(some) > MOST_SHOWN:
                 yield Row(depth + 1, state, f"… {len(some) - MOST_SHOWN:,} more with {_OF[state]}")
 
@@ -197,8 +222,7 @@ def note_on(tree: Tree, task: Task, now: Now) -> str:
     if task.state is State.FAILED and task.failure is not None:
         return _failed(tree, task, task.failure)
     if task.state is State.REVOKED:
-        reasons = [fact.reason for fact in task.facts if isinstance(fact, Revoked) and fact.reason]
-        return f"revoked: {readable(reasons[-1])}" if reasons else "revoked"
+        return f"revoked: {readable(task.why_revoked)}" if task.why_revoked else "revoked"
     if not now.goes_on:
         return (
             "never began" if task.state is State.QUEUED and not task.bodies else f"was {task.state}; its end is unknown"
@@ -209,7 +233,7 @@ def note_on(tree: Tree, task: Task, now: Now) -> str:
 def _failed(tree: Tree, task: Task, failure: Failed) -> str:
     cause = tree.root_cause(task)
     if cause is not task:
-        return f"because {short(cause.name)} failed"
+        return f"because {short(cause.name)} {'was revoked' if cause.state is State.REVOKED else 'failed'}"
     message = readable(failure.message.strip().partition("\n")[0])
     return f"{failure.error}: {message}" if message else failure.error
 

@@ -253,7 +253,7 @@ def decoded(raw: bytes) -> AnyFact | Unknown:
     """
     try:
         fact: AnyFact = _decoder.decode(raw)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         kind = _kind_of(raw)
         if kind is None or kind in KINDS:
             raise ValueError(f"not a fact: {raw[:80]!r}: {error}") from error
@@ -264,6 +264,6 @@ def decoded(raw: bytes) -> AnyFact | Unknown:
 def _kind_of(raw: bytes) -> str | None:
     try:
         kind = _any.decode(raw).get("fact")
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return kind if isinstance(kind, str) else None

@@ -43,7 +43,9 @@ def lock_of(journal: Path) -> Path:
 
 def note_live(internal: Path, live: Path) -> None:
     """Write down in a run's internal directory where its journal is written."""
-    (internal / NOTE).write_text(f"{live}\n", encoding="utf-8")
+    part = internal / f".{NOTE}"
+    part.write_text(f"{live}\n", encoding="utf-8")
+    part.replace(internal / NOTE)
 
 
 def forget_live(internal: Path) -> None:
@@ -62,7 +64,7 @@ def journal_of(run: Path, internal: Path) -> Path | None:
         return whole
     with suppress(OSError):
         live = Path((internal / NOTE).read_text(encoding="utf-8").strip())
-        if live.exists():
+        if live.is_file():
             return live
     return None
 

@@ -24,7 +24,9 @@ from firexkit.journal.store import Journal, JournalError
 logger: Final = logging.getLogger(__name__)
 
 MOST_AT_A_TIME: Final = 500
-"""Entries of the stream."""
+"""Entries of the stream; fewer where they are large."""
+LARGE: Final = 4 * 1024 * 1024
+"""Bytes of a portion after which the next one is smaller."""
 GATHER: Final = 0.2
 """Seconds between two portions: each is one transaction, and wakes the disk."""
 PATIENCE_MS: Final = 200
@@ -64,7 +66,8 @@ class Recorder:
         self._claim = Claim(client, run_id, live, role)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
-        self._read = 0
+        self._most = MOST_AT_A_TIME // 10
+        self._is_behind = False
         self._trouble = ""
 
     def record(self, ends: Callable[[float], bool]) -> None:
@@ -72,17 +75,22 @@ class Recorder:
 
         Args:
             ends: waits for so many seconds, and tells whether it is time to end.
+
+        Raises:
+            JournalError: what is left can't be recorded.
         """
         pause = GATHER
         while not ends(pause):
-            pause = TROUBLE if not self._goes_on(PATIENCE_MS) else 0 if self._read >= MOST_AT_A_TIME else GATHER
-        while self._goes_on(None) and self._read:
+            pause = TROUBLE if not self._goes_on(PATIENCE_MS) else 0 if self._is_behind else GATHER
+        while self._goes_on(None) and self._is_behind:
             pass
+        if self._trouble:
+            raise JournalError(f"The end of the run is not in its journal. {self._trouble}")
 
     def _goes_on(self, patience_ms: int | None) -> bool:
         """Record what there is; whether that can be done now. What can't be recorded stays in the stream."""
         try:
-            self._read = self.step(patience_ms)
+            self.step(patience_ms)
         except (JournalError, RedisError, OSError) as error:
             if self._trouble != (trouble := str(error)):
                 logger.error("Nothing is recorded now: %s", trouble)
@@ -104,9 +112,12 @@ class Recorder:
             redis.exceptions.RedisError: the broker does not answer, or refuses.
         """
         self._claim.renew()
-        read = stream.read(self._client, self._run_id, self._last, most=MOST_AT_A_TIME, patience_ms=patience_ms)
+        read = stream.read(self._client, self._run_id, self._last, most=self._most, patience_ms=patience_ms)
+        self._is_behind = len(read.facts) >= self._most
         if read.last == self._last:
             return 0
+        size = sum(len(content) for _, content in (*read.facts, *read.values))
+        self._most = max(1, self._most * LARGE // size) if size > LARGE else min(MOST_AT_A_TIME, 2 * self._most)
         facts = [*map(_cleaned, read.facts)]
         self._journal.append(facts, read.values)
         if self._hear is not None:

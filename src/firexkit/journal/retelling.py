@@ -25,6 +25,11 @@ _LEFT_OUT: Final[Mapping[type[Fact], Mapping[str, Any]]] = {
 }
 
 
+def without_values(fact: Fact) -> Fact:
+    """A fact without values and texts: whoever keeps those of many runs needs little room."""
+    return replace(fact, **_LEFT_OUT.get(type(fact), {}))
+
+
 class Retelling:
     """One run, told on.
 
@@ -45,7 +50,7 @@ class Retelling:
         touched: dict[str, None] = {}
         for fact in facts:
             if not isinstance(fact, (Unknown, Shown)):
-                self._tree.add(replace(fact, **_LEFT_OUT.get(type(fact), {})))
+                self._tree.add(without_values(fact))
                 touched[fact.task] = None
         for task in filter(None, map(self._tree.get, touched)):
             if self._spans is not None:

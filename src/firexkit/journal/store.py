@@ -128,10 +128,14 @@ class Journal:
 
     def _mended(self) -> Path:
         """The file, or where it was cut off a copy that SQLite reads as far as it goes."""
-        with self.path.open("rb") as file:
-            header = file.read(_HEADER)
+        try:
+            with self.path.open("rb") as file:
+                header = file.read(_HEADER)
+        except OSError as error:
+            raise JournalError(f"Can't open the journal {self.path}: {error}.") from error
         there, due = self.path.stat().st_size, _size_in(header)
-        if there >= due:
+        # As long as it is written, what the header counts may still be beside it.
+        if there >= due or self.path.with_name(f"{self.path.name}-wal").exists():
             return self.path
         self.damage.append(f"the file was cut off after {there:,} of {due:,} bytes")
         self._scratch = TemporaryDirectory(prefix="firex-journal-")
@@ -217,6 +221,8 @@ class Journal:
 
     def facts_of(self, task: str) -> Iterator[Recorded]:
         """The facts of one task, found by an index; as far as they can be read."""
+        if self._scratch is not None:  # what was cut off may be a part of the index
+            return (one for one in self.facts() if not isinstance(one.fact, Unknown) and one.fact.task == task)
         return self._recorded("WHERE task = ? ORDER BY number", task)
 
     def _recorded(self, where: str, asked: str | int | bytes) -> Iterator[Recorded]:
@@ -237,8 +243,12 @@ class Journal:
     def ids_beginning(self, start: str) -> list[str]:
         """The ids of the tasks that begin so, in their order; all of them for an empty text."""
         query = "SELECT DISTINCT task FROM fact WHERE task >= ? AND task < ? ORDER BY task"
-        with self._telling("read"):
+        try:
             return [task for (task,) in self._db.execute(query, (start, f"{start}\U0010ffff")) if task]
+        except sqlite3.DatabaseError as error:
+            self._note(f"its index of tasks can't be read: {error}")
+            known = {fact.task for _, fact in self.facts() if not isinstance(fact, Unknown)}
+            return sorted(task for task in known if task.startswith(start))
 
     def kin_of(self, task: str) -> Iterator[Recorded]:
         """What tells whose children there are: facts of those that a task enqueued, and of all that follow others.
@@ -261,7 +271,11 @@ class Journal:
             words: each stands as it is, or as the beginning of a longer one; one may stand in a task's name, another
                 in its error.
         """
-        found = [dict.fromkeys(self._with(word)) for word in words if word]
+        try:
+            found = [dict.fromkeys(self._with(word)) for word in words if word]
+        except JournalError as error:
+            self._note(f"{error} All facts were looked through instead")
+            found = [dict.fromkeys(_with_word(self.facts(), word)) for word in words if word]
         return [task for task in found[0] if all(task in one for one in found)] if found else []
 
     def _with(self, word: str) -> Iterator[str]:
@@ -321,7 +335,17 @@ def _indexed(raw: bytes) -> tuple[str, str]:
         return "", ""
     if isinstance(fact, Unknown):
         return "", ""
-    return fact.task, " ".join(filter(None, _words(fact)))
+    return fact.task, _text_of(fact)
+
+
+def _with_word(facts: Iterable[Recorded], word: str) -> Iterator[str]:
+    for _, fact in facts:
+        if not isinstance(fact, Unknown) and word.casefold() in _text_of(fact).casefold():
+            yield fact.task
+
+
+def _text_of(fact: AnyFact) -> str:
+    return " ".join(filter(None, _words(fact)))
 
 
 def _words(fact: AnyFact) -> Iterator[Any]:

@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from firexkit import _wire
+from firexkit._celery.dispatch import Command, Dispensable
 
 _VALUE: Final = "v:"
 MOST_ENTRIES: Final = 100_000
 """Entries that a stream without a recorder keeps, about."""
 LONGEST_KEPT: Final = 30 * 86400
 """Seconds for which runs are found by those who record all, if their streams are kept as long."""
-
-Command = tuple[Any, ...]
 
 
 class Portion(NamedTuple):
@@ -52,7 +51,7 @@ def addition(run_id: str, facts: Iterable[bytes], values: Mapping[str, bytes]) -
         fields += (number, fact)
     for digest, value in values.items():
         fields += (f"{_VALUE}{digest}", value)
-    return ("XADD", key_of(run_id), "MAXLEN", "~", MOST_ENTRIES, "*", *fields)
+    return Dispensable(("XADD", key_of(run_id), "MAXLEN", "~", MOST_ENTRIES, "*", *fields))
 
 
 def keeping(run_id: str, seconds: int) -> Iterator[Command]:
@@ -62,10 +61,13 @@ def keeping(run_id: str, seconds: int) -> Iterator[Command]:
         run_id: the run.
         seconds: how long.
     """
-    yield ("EXPIRE", key_of(run_id), seconds)
-    yield ("ZADD", _wire.JOURNALS, time.time(), run_id)
-    yield ("ZREMRANGEBYSCORE", _wire.JOURNALS, 0, time.time() - LONGEST_KEPT)
-    yield ("EXPIRE", _wire.JOURNALS, LONGEST_KEPT)
+    for command in (
+        ("EXPIRE", key_of(run_id), seconds),
+        ("ZADD", _wire.JOURNALS, time.time(), run_id),
+        ("ZREMRANGEBYSCORE", _wire.JOURNALS, 0, time.time() - LONGEST_KEPT),
+        ("EXPIRE", _wire.JOURNALS, LONGEST_KEPT),
+    ):
+        yield Dispensable(command)
 
 
 def portion(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]], after: str) -> Portion:
@@ -78,11 +80,12 @@ def portion(entries: Iterable[tuple[bytes, Mapping[bytes, bytes]]], after: str) 
     read = Portion([], [], after)
     for entry, fields in entries:
         read = Portion(read.facts, read.values, entry.decode())
-        for name, content in fields.items():
-            if name.startswith(_VALUE.encode()):
-                read.values.append((name[len(_VALUE) :].decode(), content))
+        for raw_name, content in fields.items():
+            name = raw_name.decode(errors="replace")
+            if name.startswith(_VALUE):
+                read.values.append((name.removeprefix(_VALUE), content))
             else:
-                read.facts.append((f"{read.last}/{name.decode()}", content))
+                read.facts.append((f"{read.last}/{name}", content))
     return read
 
 

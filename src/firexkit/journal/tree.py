@@ -212,6 +212,11 @@ class Task:
         return max(failures, key=lambda fact: (fact.attempt, fact.at), default=None)
 
     @cached_property
+    def why_revoked(self) -> str:
+        """The latest reason that somebody gave for its revocation; empty when nobody did."""
+        return next((fact.reason for fact in reversed(self.facts) if isinstance(fact, Revoked) and fact.reason), "")
+
+    @cached_property
     def arguments(self) -> tuple[Entry, ...]:
         """What its latest body takes."""
         began = [body.began for body in self.bodies if body.began is not None]

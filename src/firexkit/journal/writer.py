@@ -14,10 +14,11 @@ from typing import Any, Final, TypeVar
 from billiard.einfo import ExceptionInfo
 from celery import current_app, current_task, signals
 from celery.exceptions import SoftTimeLimitExceeded
-from celery.states import FAILURE, RETRY, REVOKED, SUCCESS
+from celery.states import EXCEPTION_STATES, FAILURE, RETRY, REVOKED, SUCCESS
 
 from firexkit import _announce, _wire
 from firexkit._celery import outbox, storing
+from firexkit._celery.dispatch import Command
 from firexkit._celery.patience import is_transient
 from firexkit._functions import parameters_of
 from firexkit._serialization.large import entries_of
@@ -199,11 +200,12 @@ def _on_publish(
     parent = headers.get("parent_id") or ""
     # The tracer sends what follows in a chain, when the body has returned.
     follows = sending is not None and sending.id == parent and hasattr(sending, _RESULTS)
+    is_again = sending is not None and sending.id == headers["id"]  # its place was told before
     queued = Queued(
         at=time.time(),
         task=str(headers["id"]),
         name=str(sender),
-        parent="" if follows or parent == headers["id"] else str(parent),
+        parent="" if follows or is_again or parent == headers["id"] else str(parent),
         after=str(parent) if follows else "",
         queue=routing_key or "",
     )
@@ -217,7 +219,7 @@ def _on_state(
     """What leaves with a state; with one that nobody's message belongs to, nothing is known of its run."""
     if request is None or not outbox.is_redis(backend):
         return ()
-    if isinstance(result, dict) and state != SUCCESS:
+    if isinstance(result, dict) and state in EXCEPTION_STATES:
         result = backend.exception_to_python(result)  # it is about to be written
     fact, values = _ended(request, task_id, state, result, traceback)
     if fact is None:
@@ -341,9 +343,9 @@ def _tell(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str,
         outbox.tell_soon(backend, _telling(backend, run_id, facts, values or {}))
 
 
-def _telling(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str, bytes]) -> list[stream.Command]:
+def _telling(backend: Any, run_id: str, facts: Iterable[Fact], values: Mapping[str, bytes]) -> list[Command]:
     """The commands that tell facts; now and then, they say again how long the stream is kept."""
-    commands: list[stream.Command] = [stream.addition(run_id, map(encoded, facts), values)]
+    commands: list[Command] = [stream.addition(run_id, map(encoded, facts), values)]
     if _kept_until.get(run_id, 0.0) < (now := time.monotonic()):
         if len(_kept_until) > _RUNS:
             _kept_until.clear()

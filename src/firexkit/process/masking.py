@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from firexkit.secret import MASK, NEVER_SECRET, Secret, revealed
+from firexkit.secret import MASK, NEVER_SECRET, SECRET_ARGUMENTS, Secret, revealed
 
 SHORTEST_FROM_ENVIRONMENT: Final = 4
 """Shorter values stand in too many texts by chance."""
 
-_NAME_OF_SECRET: Final = re.compile("passwd|password|secret|token", re.IGNORECASE)
+_NAME_OF_SECRET: Final = re.compile("|".join(SECRET_ARGUMENTS), re.IGNORECASE)
 
 
 def secret_values(environment: Mapping[str, str], also: Iterable[str] = ()) -> set[str]:

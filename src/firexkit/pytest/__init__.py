@@ -59,7 +59,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
     if report.failed and report.when == "call":
         told = item.stash.get(_told, [])
         for run in chain.from_iterable(told):
-            report.sections.extend(run.sections())
+            # An assert of ours has told the run already.
+            report.sections.extend(one for one in run.sections() if one[1] not in report.longreprtext)
     return report
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from celery import signals
 
 from firexkit._celery.apart import current_apps_kept, other_apps, other_backend
+from firexkit._serialization.masking import masked
 from firexkit.journal.model import Began, Entry, Failed, Retried, Returned
 from firexkit.journal.tree import Tree
 from firexkit.journal.valuing import Valuer
@@ -29,6 +30,7 @@ from firexkit.result import (
     wait_on_async_results,
 )
 from firexkit.runtime.directory import make_run_directory
+from firexkit.task.secrets import names_of
 from firexkit.uid import Uid, new_run_id
 
 if TYPE_CHECKING:
@@ -180,15 +182,15 @@ class _Told:
         began = Began(at=time.time(), task=task_id, attempt=attempt, name=task.name, parent=parent)
         self._running.append(began)
 
-    def _returns(self, result: Any = None, **_: Any) -> None:
+    def _returns(self, sender: Any = None, result: Any = None, **_: Any) -> None:
         bag = result if isinstance(result, Mapping) else {}
         self.bags.append(bag)
         returned = get_task_results(bag)
         given = get_tasks_inputs_from_result(bag)
         if len(self._running) == 1:
             self.results.update(returned)
-        self._running[-1] = _with_arguments(self._running[-1], self._entries(given))
-        self._ends_with(Returned, results=self._entries(returned))
+        self._running[-1] = _with_arguments(self._running[-1], self._entries(sender, given))
+        self._ends_with(Returned, results=self._entries(sender, returned))
 
     def _fails(self, exception: BaseException, einfo: Any = None, **_: Any) -> None:
         self.failed.append(self._running[-1].task)
@@ -205,8 +207,9 @@ class _Told:
     def _ends(self, **_: Any) -> None:
         self.tree.add(self._running.pop())
 
-    def _entries(self, values: Mapping[str, Any]) -> tuple[Entry, ...]:
-        return tuple(Entry(name=str(name), value=self._valuer.value("", value).shown) for name, value in values.items())
+    def _entries(self, task: Any, values: Mapping[str, Any]) -> tuple[Entry, ...]:
+        shown = masked(values, names_of(task))
+        return tuple(Entry(name=str(name), value=self._valuer.value("", value).shown) for name, value in shown.items())
 
 
 def _with_arguments(began: Began, arguments: tuple[Entry, ...]) -> Began:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
@@ -18,7 +18,7 @@ from firexkit.runtime.tracebacks import own_traceback
 from firexkit.task.names import short
 
 LOG_LINES: Final = 40
-"""Of the worker's log, shown with a failed test."""
+"""Of a log, shown with a failed test."""
 
 Errors: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]
 
@@ -104,6 +104,25 @@ class RunTask:
 
 
 @dataclass(frozen=True)
+class Unended:
+    """A run of which nothing came: it took too long, or its worker ended.
+
+    Attributes:
+        id: the run's id.
+        worker_log: the log of its worker.
+    """
+
+    id: str
+    worker_log: Path
+
+    def sections(self) -> Iterator[tuple[str, str]]:
+        """What pytest shows of it below a test that failed: headings with their texts."""
+        if self.worker_log.is_file():
+            lines = text_of_page(self.worker_log.read_text(encoding="utf-8", errors="replace")).splitlines()
+            yield f"log of the worker of {self.id}", "\n".join(lines[-LOG_LINES:])
+
+
+@dataclass(frozen=True, repr=False)
 class Run:
     """What came of a run.
 
@@ -119,7 +138,7 @@ class Run:
     id: str
     ending: Ending
     tree: Tree
-    values: KnownValues = field(repr=False)
+    values: KnownValues
     directory: Path | None = None
     worker_log: Path | None = None
 
@@ -266,9 +285,15 @@ class Run:
     def sections(self) -> Iterator[tuple[str, str]]:
         """What pytest shows of it below a test that failed: headings with their texts."""
         yield f"run {self.id}", str(self)
-        if self.worker_log is not None and self.worker_log.is_file():
-            lines = text_of_page(self.worker_log.read_text(encoding="utf-8", errors="replace")).splitlines()
-            yield f"log of the worker of {self.id}", "\n".join(lines[-LOG_LINES:])
+        failed = [task for task in self.tasks() if task.id == self.ending.failed_id]
+        for task in failed:
+            yield f"log of {task.name}", "\n".join(task.log.splitlines()[-LOG_LINES:])
+        if not failed and self.worker_log is not None:
+            yield from Unended(self.id, self.worker_log).sections()
+
+    def __repr__(self) -> str:
+        # pytest shows it in asserts: no values, which may be secret or long.
+        return f"<Run {self.id} {'succeeded' if self.error is None else f'failed: {self._told()}'}>"
 
     def __str__(self) -> str:
         ending = "succeeded" if self.error is None else f"failed: {self._told()}"

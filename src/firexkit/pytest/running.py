@@ -16,7 +16,7 @@ from firexkit.journal.tree import State, Tree
 from firexkit.pytest.asked import app_for, chain_asked_for, members_of, with_arguments
 from firexkit.pytest.ending import Ending, ending_of
 from firexkit.pytest.known_values import KnownValues
-from firexkit.pytest.outcome import Run, RunTimeoutError
+from firexkit.pytest.outcome import Run, RunTimeoutError, Unended
 from firexkit.pytest.picture import body_in, picture_of
 from firexkit.pytest.worker import RunWorker
 from firexkit.result import (
@@ -58,14 +58,14 @@ class WorkerRuns:
         timeout: seconds that a run may take unless it says so itself.
 
     Attributes:
-        made: the runs so far.
+        made: the runs so far, also those that came to no end.
     """
 
     def __init__(self, app: Celery, embedded: Embedded, timeout: float) -> None:
         self._app = app
         self._embedded = embedded
         self._timeout = timeout
-        self.made: list[Run] = []
+        self.made: list[Run | Unended] = []
 
     def __call__(
         self, asked: Any, /, *, timeout: float | None = None, concurrency: int = CONCURRENCY, **arguments: Any
@@ -124,6 +124,9 @@ class WorkerRuns:
             tree, whole = self._journal(directory.run_id, result)
             values = KnownValues([arguments, *_bags(app, tree)], whole)
             tasks_run = not all(task.has_ended for task in tree)
+        except Exception:
+            self.made.append(Unended(directory.run_id, worker.log))
+            raise
         finally:
             worker.end(tasks_run=tasks_run)
         return Run(

@@ -8,8 +8,9 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,9 @@ from firexkit import _wire
 from firexkit.journal import places
 from firexkit.journal.claim import Claim, Role
 from firexkit.journal.counters import Counters
+from firexkit.journal.model import AnyFact, Shown, Unknown
 from firexkit.journal.recorder import GATHER, TROUBLE, Recorder
+from firexkit.journal.retelling import without_values
 from firexkit.journal.store import JournalError
 from firexkit.journal.tree import State, Tree
 from firexkit.runtime.directory import PRIVATE_FILE, RunDirectory, RunDirectoryError, make_run_directory
@@ -42,6 +45,11 @@ OWN_FIRST: Final = 3.0
 """Seconds that a run's own recorder has to come: it needs what is taken off the stream here."""
 EXPECTED: Final = 7 * 86400
 """Seconds for which runs keep their facts for a recorder that has ended."""
+TRY_AGAIN: Final = 30.0
+"""Seconds until a run that could not be recorded is tried again."""
+LONGEST_NAME: Final = 200
+_NAME: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.@-]{{0,{LONGEST_NAME - 1}}}")
+"""Ids of runs that can be names of directories; whoever sends tasks may choose the id of the first."""
 LOOK_FOR_RUNS: Final = 1.0
 PRUNE_EVERY: Final = 60.0
 HOLDER: Final = "recorder"
@@ -65,9 +73,10 @@ class Recorded:
         self._held = _held(directory)
         self._tree_hears(self._recorder.facts())
 
-    def _tree_hears(self, facts: Any) -> None:
+    def _tree_hears(self, facts: Iterable[AnyFact | Unknown]) -> None:
         for fact in facts:
-            self._tree.add(fact)
+            if not isinstance(fact, (Unknown, Shown)):
+                self._tree.add(without_values(fact))
 
     @property
     def tree(self) -> Tree:
@@ -161,6 +170,7 @@ class ClusterRecorder:
         self._open: dict[str, Recorded] = {}
         self._not_before: dict[str, float] = {}
         self._closed_at: dict[str, float] = {}
+        self._refused: set[str] = set()
         self._counters = Counters()
         self._looked = self._pruned = float("-inf")
 
@@ -189,20 +199,36 @@ class ClusterRecorder:
             for run_id in self._with_news():
                 self._begin(run_id, now)
         for run_id, run in list(self._open.items()):
-            if run.step():
-                self._count(run)
-            elif run.is_over:
-                self._close(run_id, is_over=True)
+            self._record(run_id, run, now)
         if now - self._pruned > PRUNE_EVERY:
             self._pruned = now
             self._client.set(_wire.RECORDS_ALL, 1, ex=EXPECTED)
             self._prune()
 
+    def _record(self, run_id: str, run: Recorded, now: float) -> None:
+        """Record what has come of one run; what stops that stops no other."""
+        try:
+            if run.step():
+                self._count(run)
+            elif run.is_over:
+                self._close(run_id, is_over=True)
+        except (JournalError, OSError) as error:
+            logger.error("%s is not recorded now: %s", run_id, error)
+            self._not_before[run_id] = now + TRY_AGAIN
+            with suppress(JournalError, OSError, RedisError):
+                self._close(run_id, is_over=False)
+            self._closed_at.pop(run_id, None)
+
     def _with_news(self) -> Iterator[str]:
         for name, at in self._client.zrange(_wire.JOURNALS, 0, -1, withscores=True):
-            run_id = name.decode()
-            if run_id not in self._open and at > self._closed_at.get(run_id, 0.0):
+            run_id = name.decode(errors="replace")
+            if run_id in self._open or at <= self._closed_at.get(run_id, 0.0):
+                continue
+            if _NAME.fullmatch(run_id):
                 yield run_id
+            elif run_id not in self._refused:
+                self._refused.add(run_id)
+                logger.warning("Not recorded, since no directory can be called so: %r", run_id[:LONGEST_NAME])
 
     def _begin(self, run_id: str, now: float) -> None:
         if now < self._not_before.setdefault(run_id, now + OWN_FIRST):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,43 +36,48 @@ class Asked:
 
 @dataclass(frozen=True)
 class Found:
-    """A run that somebody looks for.
+    """A run, and whether it is one that somebody looks for.
 
     Attributes:
         run: the run.
+        fits: whether it is.
         tasks: those that were found; none when nothing was asked of tasks, or the run has no journal.
         damage: what could not be read of its journal.
     """
 
     run: Remembered
+    fits: bool
     tasks: list[Task] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
 
 
-def found_in(run: Remembered, asked: Asked) -> Found | None:
-    """A run with the tasks that are looked for; None when there are none.
+def found_in(run: Remembered, asked: Asked) -> Found:
+    """A run with the tasks that are looked for.
 
     Args:
         run: the run.
         asked: what is looked for.
     """
     if not asked:
-        return Found(run)
+        return Found(run, fits=True)
     try:
         journal = opened_journal(run.directory)
         if journal is not None:
             with journal:
                 lookup = Lookup(journal)
                 # Names and values are words, too: the index narrows it down, what it gives is then looked at.
-                words = [*asked.words, asked.task, *map(_word, asked.arguments.values())]
+                words = [*asked.words, asked.task, *asked.arguments, *map(_word, asked.arguments.values())]
                 ids = journal.find(words) if any(words) else journal.ids_beginning("")
                 known = [task for task_id in ids if (task := lookup.get(task_id)) is not None]
                 tasks = [task for task in known if fits(task, asked)]
-                return Found(run, tasks, journal.damage) if tasks else None
+                return Found(run, bool(tasks), tasks, journal.damage)
     except JournalError as error:
-        is_it = run.record is not None and record_fits(run.record, asked)
-        return Found(run, damage=[str(error)]) if is_it else None
-    return Found(run) if run.record is not None and record_fits(run.record, asked) else None
+        return Found(run, _record_fits(run, asked), damage=[str(error)])
+    return Found(run, _record_fits(run, asked))
+
+
+def _record_fits(run: Remembered, asked: Asked) -> bool:
+    return run.record is not None and record_fits(run.record, asked)
 
 
 def fits(task: Task, asked: Asked) -> bool:
@@ -109,13 +116,16 @@ def _text(value: Any) -> str:
 
 
 def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    """A value that was written as JSON or as Python writes it, else the text."""
+    for parse in (json.loads, ast.literal_eval):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return parse(text)
+    return text
 
 
 def _word(value: str) -> str:
-    """What the index knows of a value: nothing when it has no letter in it."""
+    """What the index knows of a value: nothing when it has no letter in it, or may be written in other ways."""
+    if not isinstance(_parsed(value), str):
+        return ""
     words: Iterable[str] = "".join(letter if letter.isalnum() else " " for letter in value).split()
     return max(words, key=len, default="")

@@ -21,6 +21,7 @@ from firexkit.bag_of_goodies import referenced_name
 from firexkit.chain import InjectArgs, InvalidChainArgsException, verify_chain_arguments
 from firexkit.input_converter import InputConverter
 from firexkit.plugins import load_plugins
+from firexkit.process.masking import Mask
 from firexkit.runtime.arguments.conversion import converted
 from firexkit.runtime.arguments.parameters import Parameter, declared, unknown
 from firexkit.runtime.arguments.words import ArgumentError, arguments_file, option, split_arguments
@@ -122,7 +123,8 @@ def prepare(
     given.update((name, secret.reveal()) for name, secret in secrets.items())
     for converter in project_settings(sources.directory).converters:
         import_source(converter)
-    given = _converted(given, pre_load=True)
+    hidden = Mask(secret.reveal() for secret in secrets.values())
+    given = _converted(given, hidden, pre_load=True)
     app = loaded_app(sources)
     signature = chain_of(app, chain)
     _refuse_plain_tasks(app, signature)
@@ -131,8 +133,8 @@ def prepare(
         raise ArgumentError(*lines)
     converted({name: value for name, value in given.items() if value is True}, parameters)  # a name without its value
     annotated = frozenset(name for name, one in parameters.items() if one.is_secret)
-    names = secret_names(app, annotated)
-    values = converted(_converted(given, pre_load=False), parameters, names.and_exactly(secrets))
+    names = secret_names(app, annotated.union(name for name, one in parameters.items() if one.holds_secrets))
+    values = converted(_converted(given, hidden, pre_load=False), parameters, names.and_exactly(secrets))
     arguments = _kept_secret(values, annotated | {name for name in secrets if name not in names}, parameters)
     _verify(signature, arguments)
     _refuse_unsendable(arguments)
@@ -172,11 +174,11 @@ def _from_file(file: Path | None) -> dict[str, Any]:
         raise ArgumentError(f"--args: cannot read {file}: {error}") from error
 
 
-def _converted(given: Mapping[str, Any], *, pre_load: bool) -> dict[str, Any]:
+def _converted(given: Mapping[str, Any], hidden: Mask, *, pre_load: bool) -> dict[str, Any]:
     try:
         return InputConverter.run(given, pre_load=pre_load)
     except (ArgumentConversionException, ConverterRegistrationException) as error:
-        raise UnreadyError(str(error)) from error
+        raise UnreadyError(hidden(str(error))) from error
 
 
 def _refuse_plain_tasks(app: FireX, signature: Any) -> None:

@@ -156,7 +156,7 @@ class Progress:
 def _after(task: TaskSeen, event: Mapping[str, Any]) -> TaskSeen:
     kind = event["type"]
     state = STATE_AFTER.get(kind, task.state)
-    if task.state in ENDED and kind not in ("task-received", "task-revoked"):
+    if task.state in ENDED and (kind not in ("task-received", "task-revoked") or task.state == SUCCEEDED):
         state = task.state  # told late, or by another process whose clock is behind
     if kind == SENT or _is_late_message(task, event):
         return replace(task, root=event.get("root_id") or task.root, **_on_message(task, event))

@@ -91,9 +91,11 @@ class Recording:
                 places.remove_live(live)
             else:
                 beside.hear(recorder.facts())  # what one before has recorded
-                recorder.record(ends)
-                beside.end(recorder.facts())
-                recorder.close(run.path)
+                try:
+                    recorder.record(ends)
+                finally:
+                    beside.end(recorder.facts())
+                    recorder.close(run.path)
                 places.forget_live(run.internal)
         except (JournalError, OSError) as error:
             logger.error("The run is not recorded any more: %s", error)

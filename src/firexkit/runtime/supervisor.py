@@ -260,7 +260,7 @@ class Supervisor:
         if code < 0 and self._recorder_deaths <= RESTARTS:
             self._start_recorder()
         else:
-            self._tell(LOST, f"the recorder {told(code)}; the run goes on without (see {self._household.log})")
+            self._tell(LOST, f"the recorder {told(code)}; the run's journal is not whole (see {self._household.log})")
 
     def _end_recorder(self) -> None:
         """Let it record what is left, as long as the server is there."""

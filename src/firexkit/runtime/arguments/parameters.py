@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, get_args
 
 from firexkit import _wire
 from firexkit.runtime.arguments.annotations import NONE, class_of, is_same, is_switch, members, resolved, type_text
@@ -79,6 +79,11 @@ class Parameter(NamedTuple):
         return any(class_of(member) is Secret for said in self.declarations for member in members(said.annotation))
 
     @property
+    def holds_secrets(self) -> bool:
+        """Whether a task takes secrets in it: a list of them, say."""
+        return any(_mentions_secrets(said.annotation) for said in self.declarations)
+
+    @property
     def annotation(self) -> Any:
         """The type that all tasks agree on; ``inspect.Parameter.empty`` when they don't, or none says one."""
         types = self.by_type
@@ -89,6 +94,10 @@ class Parameter(NamedTuple):
         """The types and who wants them: ``count: int, wanted by greet and shout``."""
         types = self.by_type or ((NONE, tuple(said.task for said in self.declarations)),)
         return f"{self.name}: " + "; ".join(f"{type_text(kind)}, wanted by {listed(tasks)}" for kind, tasks in types)
+
+
+def _mentions_secrets(annotation: Any) -> bool:
+    return class_of(annotation) is Secret or any(map(_mentions_secrets, get_args(annotation)))
 
 
 def declared(tasks: Iterable[DeclaringTask]) -> dict[str, Parameter]:

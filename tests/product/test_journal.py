@@ -13,6 +13,7 @@ import pytest
 
 from firexkit.broker_address import bare, password_in
 from firexkit.journal.model import Blocked, Entry, Failed, OriginKind, Planned
+from firexkit.journal.origins import source_of
 from firexkit.journal.places import NAME
 from firexkit.journal.store import Journal
 from firexkit.journal.tree import State, Task, Tree
@@ -213,6 +214,25 @@ def test_every_argument_in_the_examples_has_an_origin(home: Home, words: list[st
     assert len(tree) > 3
     assert all(task.has_ended for task in tree)
     assert [entry for task in tree for entry in task.arguments if entry.origin is None] == []
+
+
+def test_eight_kinds_of_origins_occur_in_the_examples(home: Home):
+    kinds: set[OriginKind] = set()
+    for words in (
+        ("greet,frame", "--guest", "ada", "--edge", "#"),
+        ("greet,shout", "--guest", "ada", "--text", "@greeting"),
+        ("greet_all", "--guests", "ada,grace"),
+        ("write_card", "--guest", "Ada", "--edge", "~"),
+        ("raffle", "--guest", "ada"),
+    ):
+        home.firex("run", words[0], "-t", str(EXAMPLES / "greetings.py"), *words[1:])
+        tree = tree_of(home)
+        for task in tree:
+            sources = [source_of(tree.get, task, entry.name) for entry in task.arguments]
+            kinds.update(source.kind for source in sources if source is not None)
+            kinds.update(entry.origin.kind for entry in task.results if entry.origin is not None)
+
+    assert kinds == set(OriginKind) - {OriginKind.INJECTED}
 
 
 def test_a_failure_is_there_with_its_cause(home: Home):

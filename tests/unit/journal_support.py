@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 from firexkit.journal.model import Began, Entry, Fact, Failed, Origin, OriginKind, Queued, Returned, Value, encoded
 from firexkit.journal.tree import Task, Tree
 
 START = 1_000_000.0
-_digests = count()
 
 
 def value(text: str, size: int = 0) -> Value:
     """A value by the text that is kept of it."""
-    return Value(digest=f"d{next(_digests)}", preview=text, size=size or len(text.encode()))
+    return Value(digest=f"d-{text}", preview=text, size=size or len(text.encode()))
 
 
 def entry(name: str, text: str, kind: OriginKind | None = None, /, **origin: str) -> Entry:

@@ -14,7 +14,13 @@ from unit.journal_support import began, entry, queued, returned, task_of
 NIGHTLY = [queued("n", "ci.nightly"), began("n", "ci.nightly", 1.0, entry("board", '"x1"', Kind.RUN))]
 FETCH = [
     queued("f", "ci.fetch", 2.0, parent="n"),
-    began("f", "ci.fetch", 3.0, entry("board", '"x1"', Kind.PARENT), entry("depth", "1", Kind.CALL)),
+    began(
+        *("f", "ci.fetch", 3.0),
+        entry("board", '"x1"', Kind.PARENT),
+        entry("mode", '"fast"', Kind.PARENT),
+        entry("depth", "1", Kind.CALL),
+        passing=(entry("speed", "9", Kind.PARENT),),
+    ),
     returned("f", 4.0, entry("tree", '"/src"')),
 ]
 BUILD = [
@@ -32,6 +38,7 @@ TEST = [
         entry("tree", '"/src"', Kind.RESULT, task="b"),
         entry("board", '"x1"', Kind.RESULT, task="b"),
         entry("depth", "1", Kind.RESULT, task="b"),
+        entry("speed", "9", Kind.RESULT, task="b"),
         entry("unheard", "1", Kind.RESULT),
         entry("retries", "2", Kind.DEFAULT),
         entry("where", '"/src"', Kind.REFERENCE, name="tree"),
@@ -49,13 +56,15 @@ TREE = Tree([*NIGHTLY, *FETCH, *BUILD, *TEST])
     [
         ("n", "board", "given to the run"),
         ("f", "board", "from the bag of parent nightly"),
+        ("f", "mode", "injected by nightly"),  # whose bag has no such value
         ("f", "depth", "given by nightly"),
         ("b", "tree", "from fetch (returned)"),
         ("t", "image", "from build (returned)"),
         ("t", "tree", "from fetch (returned)"),  # build only passed it on
         ("t", "board", "from the bag of parent nightly"),  # nobody returned it: it came into the chain with fetch
+        ("t", "speed", "injected by nightly"),  # with the chain, and fetch did not take it
         ("t", "depth", "given by nightly"),
-        ("t", "unheard", "given by nightly"),  # with the chain, and fetch did not take it
+        ("t", "unheard", "given by nightly"),  # of which fetch told nothing
         ("t", "retries", "default"),
         ("t", "where", "@tree"),
         ("t", "log", "converter as_path"),

@@ -136,6 +136,7 @@ class Terminal:
         self._console = Console(file=file, highlight=False, force_terminal=True)
         self._lock = threading.RLock()
         self._frame: list[Text] = []
+        self._is_elsewhere = False
 
     def paper(self) -> Paper:
         """How much room there is now."""
@@ -160,8 +161,8 @@ class Terminal:
             self._write(self._to_its_top() + CLEAR_BELOW + self._rendered([text, *self._frame]))
 
     def forget(self) -> None:
-        """Draw the next frame below the cursor, wherever that is."""
-        self._frame = []
+        """Draw the next frame below the cursor, wherever that is; also when one is being drawn now."""
+        self._is_elsewhere = True  # without the lock: a signal's handler waits for no terminal
 
     leave = forget
 
@@ -178,6 +179,8 @@ class Terminal:
 
     def _to_its_top(self) -> str:
         """The way to the frame's first line; of a terminal that got narrower since, lines take more than one."""
+        if self._is_elsewhere:
+            self._is_elsewhere, self._frame = False, []
         width = max(1, self.paper().width)
         lines = sum(max(1, -(-line.cell_len // width)) for line in self._frame)
         return "\r" + (UP.format(lines) if lines else "")

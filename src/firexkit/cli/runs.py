@@ -55,7 +55,8 @@ def command(
         asked = Asked(text, task or "", dict(map(_argument, arguments)))
         after = since(when, datetime.now()) if when else None
     runs = runs_dir or default_runs_directory()
-    looked_at = [*_looked_at(runs, asked, after, limit, failed=failed)]
+    most = None if as_json else MOST_TASKS
+    looked_at = [*_looked_at(runs, asked, after, limit, failed=failed, most=most)]
     found = [one for one in looked_at if one.fits]
     if as_json:
         click.echo(json.dumps([_facts(one) for one in found], indent=2))
@@ -68,12 +69,14 @@ def command(
         tell_damage(f"{one.run.directory.run_id}: {told}" for told in one.damage)
 
 
-def _looked_at(runs: Path, asked: Asked, after: float | None, limit: int, *, failed: bool) -> Iterator[Found]:
+def _looked_at(
+    runs: Path, asked: Asked, after: float | None, limit: int, *, failed: bool, most: int | None
+) -> Iterator[Found]:
     for directory in runs_in(runs):
         run = remembered(directory)
         if (failed and run.state not in FAILED) or (after is not None and (run.started_at or 0.0) < after):
             continue
-        yield (found := found_in(run, asked))
+        yield (found := found_in(run, asked, most))
         limit -= found.fits
         if not limit:
             return
@@ -105,10 +108,10 @@ def _lines(found: Found, id_width: int | None) -> Iterator[Line]:
         f"  {started if id_width is None else started[5:16]}  {elapsed(took) if took is not None else '?':>8}  ",
         ",".join(run.record.chain) if run.record is not None else "",
     )
-    for task in found.tasks[:MOST_TASKS]:
+    for task in found.tasks:
         yield line(("    ", ""), f"{short(task.name)}  ", (f"{short_id(task.id)}  {task.state}", "dim"))
-    if len(found.tasks) > MOST_TASKS:
-        yield line((f"    … and {len(found.tasks) - MOST_TASKS:,} more tasks", "dim"))
+    if found.count > len(found.tasks):
+        yield line((f"    … and {found.count - len(found.tasks):,} more tasks", "dim"))
 
 
 def _facts(found: Found) -> dict[str, object]:

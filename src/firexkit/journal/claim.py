@@ -15,8 +15,8 @@ from firexkit import _wire
 from firexkit.journal import stream
 from firexkit.journal.store import JournalError
 
-_LASTS: Final = 30
-"""Seconds after which the claim of a recorder that has died is over."""
+_RENEWED_EVERY: Final = 10.0
+"""Seconds."""
 _LATE_FACTS: Final = 3600
 """Seconds after the end of recording for which what tasks still tell is kept."""
 
@@ -28,6 +28,13 @@ class Role(Enum):
     """Records the run that it came with."""
     CLUSTER = _wire.CLUSTER_RECORDER_SUFFIX
     """Records every run of a broker."""
+
+
+_LASTS: Final = {Role.OWN: 900, Role.CLUSTER: 30}
+"""Seconds after which the claim of a recorder that has died is over.
+
+A run's own may have been cut off from the broker: what it has not read must not be taken off the stream meanwhile.
+"""
 
 
 class Claim:
@@ -51,6 +58,7 @@ class Claim:
         self.is_alone: bool = False
         self._client = client
         self._run_id = run_id
+        self._lasts = _LASTS[role]
         key = stream.key_of(run_id)
         self._key = f"{key}{role.value}"
         self._other = _wire.RECORDS_ALL if role is Role.OWN else f"{key}{Role.OWN.value}"
@@ -65,13 +73,13 @@ class Claim:
             JournalError: another recorder has it.
             redis.exceptions.RedisError: the broker does not answer.
         """
-        if (now := time.monotonic()) - self._renewed < _LASTS / 3:
+        if (now := time.monotonic()) - self._renewed < _RENEWED_EVERY:
             return
-        if not self._client.set(self._key, self._name, nx=True, ex=_LASTS):
+        if not self._client.set(self._key, self._name, nx=True, ex=self._lasts):
             holder = self._client.get(self._key)
             if holder not in (None, self._name):
                 raise JournalError(f"{self._run_id} is recorded by {holder.decode()} already; end that recorder first.")
-            self._client.set(self._key, self._name, ex=_LASTS)
+            self._client.set(self._key, self._name, ex=self._lasts)
         self.is_alone = not self._client.exists(self._other)
         self._renewed = now
 

@@ -128,6 +128,7 @@ class Began(Fact, tag="began", frozen=True, kw_only=True):
         after: the same.
         worker: the full name of its worker.
         arguments: what it takes.
+        passing: what came with it for those after it or below it, and was in no bag before.
         log: its log file, on the worker's machine.
         plugin: the file of the plugin that brought it.
         code: the file of its function.
@@ -138,6 +139,7 @@ class Began(Fact, tag="began", frozen=True, kw_only=True):
     after: str = ""
     worker: str = ""
     arguments: tuple[Entry, ...] = ()
+    passing: tuple[Entry, ...] = ()
     log: str = ""
     plugin: str = ""
     code: str = ""

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from firexkit.journal.model import Origin, OriginKind
+from firexkit.journal.model import Entry, Origin, OriginKind
 from firexkit.journal.tree import Task
 from firexkit.uid import is_run_id
 
@@ -49,8 +49,10 @@ def source_of(find: Finder, task: Task, name: str) -> Source | None:
         return None
     there = origin.name or name
     if origin.kind is not OriginKind.RESULT:
-        above = task.parent if origin.kind in _FROM_ABOVE else ""
-        return _source(origin, there, find(origin.task or above))
+        above = find(origin.task or (task.parent if origin.kind in _FROM_ABOVE else ""))
+        if origin.kind is OriginKind.PARENT and above is not None and not _has(find, above, _entry(task, name)):
+            origin = Origin(kind=OriginKind.INJECTED)
+        return _source(origin, there, above)
     head = task
     for member in _members_before(find, task, origin.task):
         if any(entry.name == there for entry in member.results):
@@ -63,7 +65,7 @@ def source_of(find: Finder, task: Task, name: str) -> Source | None:
 
 
 def _given_with(head: Task, origin: Origin) -> Origin:
-    """The origin of a value that came with a chain, and that the chain's first member did not take itself."""
+    """The origin of a value that came with a chain, and of which its first member told nothing."""
     if head.after:
         return origin  # not told who is the first
     if is_run_id(head.id):
@@ -71,8 +73,22 @@ def _given_with(head: Task, origin: Origin) -> Origin:
     return Origin(kind=OriginKind.CALL if head.parent else origin.kind)
 
 
+def _entry(task: Task, name: str) -> Entry | None:
+    return next((entry for entry in (*task.arguments, *task.passing) if entry.name == name), None)
+
+
 def _origin_of(task: Task, name: str) -> Origin | None:
-    return next((entry.origin for entry in task.arguments if entry.name == name), None)
+    entry = _entry(task, name)
+    return entry.origin if entry is not None else None
+
+
+def _has(find: Finder, task: Task, wanted: Entry | None) -> bool:
+    """Whether a value was in a task's bag: it took or returned it, or one before it in its chain did."""
+    return wanted is not None and any(
+        entry.name == wanted.name and entry.value.digest == wanted.value.digest
+        for one in (task, *_members_before(find, task, ""))
+        for entry in (*one.arguments, *one.passing, *one.results)
+    )
 
 
 def _source(origin: Origin, name: str, giver: Task | None) -> Source:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from firexkit.journal.spans import Spans
 
 _LEFT_OUT: Final[Mapping[type[Fact], Mapping[str, Any]]] = {
-    Began: {"arguments": ()},
+    Began: {"arguments": (), "passing": ()},
     Returned: {"results": ()},
     Failed: {"message": "", "traceback": ""},
 }

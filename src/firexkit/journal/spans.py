@@ -67,7 +67,7 @@ def span_of(tree: Tree, task: Task, run_id: str, resource: Resource | None = Non
     return ReadableSpan(
         name=task.name or task.id,
         context=_context(run_id, task.id),
-        parent=_context(run_id, task.parent) if task.parent else None,
+        parent=_context(run_id, above) if (above := tree.parent_of(task) or task.parent) else None,
         resource=resource or resource_of_environment(),
         attributes={key: value for key, value in _attributes(task, began, run_id) if value},
         events=[*_events(task)],

@@ -352,7 +352,7 @@ def _words(fact: AnyFact) -> Iterator[Any]:
     if isinstance(fact, (Queued, Began)):
         yield fact.name
     if isinstance(fact, Began):
-        yield from _words_of(fact.arguments)
+        yield from _words_of((*fact.arguments, *fact.passing))
     if isinstance(fact, Returned):
         yield from _words_of(fact.results)
     if isinstance(fact, Failed):

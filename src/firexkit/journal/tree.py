@@ -186,9 +186,8 @@ class Task:
     @cached_property
     def name(self) -> str:
         """Its full name: that of the task that really ran, once one does."""
-        began = [body.began for body in self.bodies if body.began is not None]
-        if began:
-            return began[-1].name
+        if self._began is not None:
+            return self._began.name
         return self.queued.name if self.queued is not None else ""
 
     @cached_property
@@ -219,8 +218,16 @@ class Task:
     @cached_property
     def arguments(self) -> tuple[Entry, ...]:
         """What its latest body takes."""
-        began = [body.began for body in self.bodies if body.began is not None]
-        return began[-1].arguments if began else ()
+        return self._began.arguments if self._began is not None else ()
+
+    @cached_property
+    def passing(self) -> tuple[Entry, ...]:
+        """What came with its latest body for others, and was in no bag before."""
+        return self._began.passing if self._began is not None else ()
+
+    @property
+    def _began(self) -> Began | None:
+        return next((body.began for body in reversed(self.bodies) if body.began is not None), None)
 
     @cached_property
     def results(self) -> tuple[Entry, ...]:

@@ -125,6 +125,7 @@ def _on_start(task: Any, fields: Mapping[str, Any]) -> None:
         after=parent if depth else "",
         worker=request.hostname or "",
         arguments=arguments,
+        passing=tuple(_passing(task, values)),
         log=fields.get(_wire.LOG_FILEPATH) or "",
         plugin=fields[_wire.CODE_FILEPATH] if fields.get(_wire.FROM_PLUGIN) else "",
         code=fields.get(_wire.CODE_FILEPATH) or "",
@@ -284,6 +285,18 @@ def _arguments(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
             digest = _valuer.value(run_id, before[name]).digest
             origin = Origin(kind=origin.kind, converter=origin.converter, before=digest)
         yield _entry(run_id, name, value, origin, values)
+
+
+def _passing(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
+    """What the function does not take, and did not come from before in the chain: that was told there."""
+    bag, known = task.execution.bag, {name for name, _ in _by_name(task)} | _wire.NOT_INHERITED
+    new = {name: came for name, came in bag.origins.items() if name not in known and came.kind != "previous"}
+    if not new:
+        return
+    shown = dict(entries_of(masked(bag.get_bag(), names_of(task))))
+    for name, came in new.items():
+        if name in shown:
+            yield _entry(_run_of(task.request), name, shown[name], _origin(task, came.kind, came.detail), values)
 
 
 def _by_name(task: Any) -> Iterator[tuple[str, Any]]:

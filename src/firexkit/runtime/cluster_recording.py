@@ -68,9 +68,13 @@ class Recorded:
         self._directory = directory
         self._tree = Tree()
         self._news = time.monotonic()
-        journal = directory.path / places.NAME
-        self._recorder = Recorder(directory.run_id, client, journal, Role.CLUSTER, self._tree_hears)
         self._held = _held(directory)
+        journal = directory.path / places.NAME
+        try:
+            self._recorder = Recorder(directory.run_id, client, journal, Role.CLUSTER, self._tree_hears)
+        except BaseException:
+            os.close(self._held)
+            raise
         self._tree_hears(self._recorder.facts())
 
     def _tree_hears(self, facts: Iterable[AnyFact | Unknown]) -> None:
@@ -143,10 +147,27 @@ class Recorded:
         )
 
 
+def _was_submitted(directory: RunDirectory) -> bool:
+    """Whether `firex run` made a run's directory."""
+    with suppress(OSError, ValueError):
+        return bool(read_record(directory.record).submission_cmd)
+    with suppress(OSError):
+        return directory.alive.read_text(encoding="utf-8").strip() != HOLDER  # it begins
+    return False
+
+
 def _held(directory: RunDirectory) -> int:
-    """Mark the run as going on, without a process that could be told to stop it."""
+    """Mark the run as going on, without a process that could be told to stop it.
+
+    Raises:
+        RunDirectoryError: somebody else has marked it so.
+    """
     descriptor = os.open(directory.alive, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise RunDirectoryError(f"{directory.path} belongs to a run that goes on") from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{HOLDER}\n".encode(), 0)
     return descriptor
@@ -247,11 +268,10 @@ class ClusterRecorder:
         directory = RunDirectory(self._runs.absolute() / run_id)
         if not directory.path.exists():
             return make_run_directory(self._runs, run_id)
-        with suppress(OSError, ValueError):
-            if read_record(directory.record).submission_cmd:
-                claim.take_leave()  # for its own recorder, which leaves that to us
-                claim.drop()
-                raise RunDirectoryError(f"{directory.path} belongs to whoever submitted {run_id} there")
+        if _was_submitted(directory):
+            claim.take_leave()  # for its own recorder, which leaves that to us
+            claim.drop()
+            raise RunDirectoryError(f"{directory.path} belongs to whoever submitted {run_id} there")
         return directory
 
     def _count(self, run: Recorded) -> None:

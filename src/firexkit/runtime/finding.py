@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from firexkit.journal.lookup import Lookup, names_of
@@ -41,22 +42,25 @@ class Found:
     Attributes:
         run: the run.
         fits: whether it is.
-        tasks: those that were found; none when nothing was asked of tasks, or the run has no journal.
+        tasks: the first that were found; none when nothing was asked of tasks, or the run has no journal.
+        count: how many were found.
         damage: what could not be read of its journal.
     """
 
     run: Remembered
     fits: bool
     tasks: list[Task] = field(default_factory=list)
+    count: int = 0
     damage: list[str] = field(default_factory=list)
 
 
-def found_in(run: Remembered, asked: Asked) -> Found:
+def found_in(run: Remembered, asked: Asked, most: int | None = None) -> Found:
     """A run with the tasks that are looked for.
 
     Args:
         run: the run.
         asked: what is looked for.
+        most: tasks that are told with it; None for all.
     """
     if not asked:
         return Found(run, fits=True)
@@ -68,9 +72,11 @@ def found_in(run: Remembered, asked: Asked) -> Found:
                 # Names and values are words, too: the index narrows it down, what it gives is then looked at.
                 words = [*asked.words, asked.task, *asked.arguments, *map(_word, asked.arguments.values())]
                 ids = journal.find(words) if any(words) else journal.ids_beginning("")
-                known = [task for task_id in ids if (task := lookup.get(task_id)) is not None]
-                tasks = [task for task in known if fits(task, asked)]
-                return Found(run, bool(tasks), tasks, journal.damage)
+                known = (task for task_id in ids if (task := lookup.get(task_id)) is not None)
+                if asked.task or asked.arguments:
+                    tasks = [task for task in known if fits(task, asked)]
+                    return Found(run, bool(tasks), tasks[:most], len(tasks), journal.damage)
+                return Found(run, bool(ids), [*islice(known, most)], len(ids), journal.damage)
     except JournalError as error:
         return Found(run, _record_fits(run, asked), damage=[str(error)])
     return Found(run, _record_fits(run, asked))

@@ -1,5 +1,6 @@
 """What a task's function says of its secrets all the same."""
 
+import ast
 import logging
 import traceback
 from concurrent.futures import ThreadPoolExecutor
@@ -79,6 +80,15 @@ def test_errors():
     assert (error.where, error.__notes__) == ("***", ["see ***"])
     assert WORD not in str(cause)
     assert same.args[0] is kept
+
+
+def test_an_error_of_the_parser():
+    know({"a": Secret(WORD)}, SecretNames())
+    with pytest.raises(SyntaxError) as raised:
+        ast.literal_eval(f"x {WORD}")
+    cleaned(raised.value)
+
+    assert WORD not in "".join(traceback.format_exception_only(raised.value))
 
 
 def test_errors_of_groups_and_retries():

@@ -26,7 +26,8 @@ _MOST_CAUSES: Final = 20
 _DEEPEST: Final = 8
 """Levels of lists and dicts that are looked into."""
 _TO_LOOK_AT: Final = frozenset({Secret, dict})
-_OF_THE_SYSTEM: Final = ("strerror", "filename", "filename2")
+_NOT_IN_VARS: Final = {OSError: ("strerror", "filename", "filename2"), SyntaxError: ("msg", "text", "filename")}
+"""What built-in errors make their text of."""
 
 _call: Final[ContextVar[set[str] | None]] = ContextVar("firexkit_secrets_of_call", default=None)
 """The secret texts of the call that runs here."""
@@ -147,8 +148,8 @@ def _clean(error: BaseException) -> None:
     args = tuple(_without(arg, 0) for arg in error.args)
     if any(new is not old for new, old in zip(args, error.args, strict=True)):
         error.args = args
-    system = {name: getattr(error, name) for name in _OF_THE_SYSTEM} if isinstance(error, OSError) else {}
-    for name, value in {**vars(error), **system}.items():
+    names = [name for kind, names in _NOT_IN_VARS.items() if isinstance(error, kind) for name in names]
+    for name, value in {**vars(error), **{name: getattr(error, name) for name in names}}.items():
         if (new := _without(value, 0)) is not value:
             with suppress(Exception):  # what refuses to be changed is replaced
                 BaseException.__setattr__(error, name, new)

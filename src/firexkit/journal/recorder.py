@@ -66,7 +66,7 @@ class Recorder:
         self._claim = Claim(client, run_id, live, role)
         self._journal = Journal(live, writes=True)
         self._last = stream.entry_of(self._journal.position)
-        self._most = MOST_AT_A_TIME // 10
+        self._most = MOST_AT_A_TIME // 25
         self._is_behind = False
         self._trouble = ""
 

@@ -14,6 +14,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from firexkit._serialization import convert_to_serializable
 from firexkit._serialization.large import LargeValue
+from firexkit._serialization.redaction import known, redacted
 from firexkit.journal.model import Value
 from firexkit.uid import Uid
 
@@ -77,6 +78,8 @@ class Valuer:
                 return Valued(Value(digest=value.place.digest, preview="", size=value.size), None)
             value = value.get()
         raw = _encoded(value)
+        if known():  # a task may have made a text with one of its secrets
+            raw = redacted(raw.decode(errors="replace")).encode()
         digest = blake2b(raw, digest_size=_DIGEST).hexdigest()
         shown = Value(digest=digest, preview=raw[:PREVIEW].decode(errors="ignore"), size=len(raw))
         return Valued(shown, raw if self._is_to_be_told(f"{run_id}/{digest}", len(raw)) else None)

@@ -14,6 +14,7 @@ from celery.local import PromiseProxy
 from firexkit._functions import undecorate_func
 from firexkit._serialization import convert_to_serializable
 from firexkit._serialization.masking import masked
+from firexkit._serialization.redaction import redacted
 from firexkit._wire import FLAME_COLLAPSE_KEY
 from firexkit.task.secrets import names_of
 
@@ -151,7 +152,7 @@ def _formatted(key: Any, config: Mapping[str, Any], args: tuple[Any, ...], task:
 def flame_entry(value: Any, data_type: str = "html", order: float | None = None) -> dict[str, Any]:
     """One entry of ``flame_data``; without an order, it stands after what was sent before."""
     return {
-        "value": convert_to_serializable(value),
+        "value": redacted(value) if isinstance(value, str) else convert_to_serializable(value),
         "type": data_type,
         "order": time.time() if order is None else order,
     }

@@ -352,7 +352,8 @@ class Conductor:
         finally:
             root.setLevel(before)
             root.removeHandler(handler)
-            handler.close()
+            with suppress(OSError):  # what it held back does not fit on the disk any more
+                handler.close()
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def run_tests(self: FireXTask, uid: Uid, tree: Path = PROJECT, tests: str = "tes
         tests: which files have tests, written as for a shell.
     """
     children = self.enqueue_in_parallel(
-        (run_test_file.s(uid=uid, tree=tree, file=file.relative_to(tree)) for file in sorted(tree.rglob(tests))),
+        [run_test_file.s(uid=uid, tree=tree, file=file.relative_to(tree)) for file in sorted(tree.rglob(tests))],
         raise_exception_on_failure=True,
     )
     return sum(get_results(child)["tests_in_file"] for child in children)

@@ -122,11 +122,12 @@ def census(self: FireXTask, path: Path = LIBRARY, batch: int = 100) -> dict[str,
     """
     files = python_files(path)
     at_once = 1 + (os.cpu_count() or 1)  # one waits, so that no core does
-    batches = self.enqueue_in_parallel(in_batches(self, path, files, batch), at_once, raise_exception_on_failure=True)
+    chains = [*in_batches(self, path, files, batch)]  # of a list, who watches sees how many there will be
+    batches = self.enqueue_in_parallel(chains, at_once, raise_exception_on_failure=True)
     measures = merged(get_results(child) for child in batches)
 
     rejected = measures["unparsable"]
-    alone = self.enqueue_in_parallel(measure_file.s(root=path, file=file) for file in rejected)
+    alone = self.enqueue_in_parallel([measure_file.s(root=path, file=file) for file in rejected])
     unparsable = {file: reason(child.result) for file, child in zip(rejected, alone, strict=True) if child.failed()}
     measures = merged([measures, *(get_results(child) for child in alone if child.successful())])
     packages = largest([[[lines, name] for name, lines in measures.pop("packages").items()]])

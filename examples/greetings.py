@@ -122,7 +122,7 @@ def greet_all(self: FireXTask, guests: list[str]) -> list[str]:
         self: the task, which sends its children.
         guests: who comes, with commas between them.
     """
-    greeted = self.enqueue_in_parallel(greet.s(guest=guest) for guest in guests)
+    greeted = self.enqueue_in_parallel([greet.s(guest=guest) for guest in guests])
     return [get_results(child)["greeting"] for child in greeted]
 
 
@@ -151,7 +151,7 @@ def party(self: FireXTask, guests: list[str], flavour: str = "apple") -> list[st
         guests: who comes, with commas between them.
         flavour: of the cake.
     """
-    served = self.enqueue_in_parallel(serve.s(guest=guest, flavour=flavour) for guest in guests)
+    served = self.enqueue_in_parallel([serve.s(guest=guest, flavour=flavour) for guest in guests])
     return [get_results(child)["piece"] for child in served]
 
 

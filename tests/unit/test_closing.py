@@ -80,7 +80,7 @@ def test_failures_are_said_where_errors_go_root_cause_first(capsys):
         "  its log: nowhere:/far/log",
         "  and with it failed: test, release",
         "Other tasks that failed:",
-        "  m.lint: OSError('x')",
+        "  m.lint: OSError: x",
         "Never began: publish",
         "Logs: /runs/x",
     ]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 
 from firexkit.cli.lines import Line, block, line
-from firexkit.cli.phrases import counted, elapsed, moment, short, short_id
+from firexkit.cli.phrases import RUN_STYLES, counted, elapsed, moment, short, short_id
 from firexkit.cli.values import arguments
 from firexkit.journal.origins import Finder
 from firexkit.journal.tree import State, Task, Tree
@@ -15,7 +15,6 @@ from firexkit.runtime.record import RunRecord
 from firexkit.runtime.remembered import LOST, Remembered
 from firexkit.runtime.tracebacks import own_traceback
 
-STYLES = {"SUCCESS": "green", "RUNNING": "cyan", "REVOKED": "yellow"}
 LAST_LINES = 24
 """Of a traceback."""
 
@@ -40,7 +39,7 @@ def header(run: Remembered, now: float, tree: Tree | None) -> Iterator[Line]:
         tree: its tasks; None when nothing was recorded.
     """
     state = run.state
-    yield field("run", (run.directory.run_id, "bold"), "  ", (state, STYLES.get(state, "red")), wraps=True)
+    yield field("run", (run.directory.run_id, "bold"), "  ", (state, RUN_STYLES.get(state, "red")), wraps=True)
     if run.record is not None:
         yield from _of_record(run, run.record, now)
     if tree is not None:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from firexkit.cli.letters import echo
+from firexkit.cli.phrases import plain_error
 from firexkit.runtime.directory import RunDirectory
 from firexkit.runtime.outcome import Failure, Outcome
 from firexkit.runtime.page_text import readable
@@ -81,7 +82,7 @@ def _failure(outcome: Outcome) -> Iterator[str]:
 
 
 def _others(failures: Sequence[Failure]) -> Iterator[str]:
-    yield from (f"  {one.name}: {_first_line(one.error)}{_log(one)}" for one in failures[:MOST_OTHERS])
+    yield from (f"  {one.name}: {plain_error(_first_line(one.error))}{_log(one)}" for one in failures[:MOST_OTHERS])
     if len(failures) > MOST_OTHERS:
         yield f"  … and {len(failures) - MOST_OTHERS} more"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from firexkit.cli.branches import MORE, PENDING, Row
 from firexkit.cli.letters import in_ascii
-from firexkit.cli.phrases import elapsed
+from firexkit.cli.phrases import elapsed, plain_error
 from firexkit.cli.screen import MARKS
 from firexkit.runtime.progress import BLOCKED, FAILED, RECEIVED, RETRIED, REVOKED, RUNNING, SUCCEEDED
 
@@ -36,8 +35,6 @@ TIME_WIDTH: Final = 7
 GAP: Final = "  "
 SHORTEST_BAR: Final = 6
 LONGEST_BAR: Final = 30
-_ERROR: Final = re.compile(r"""^([\w.]+)\((?:-?\d+, )?(['"])(.*?)(?<!\\)\2[,)].*""")
-"""An error as Python represents it: its class, and the first text that it was made with."""
 LONG: Final = 2.0
 """Seconds from which on it is of interest how long the longest of several takes."""
 WIDE: Final = 120
@@ -174,7 +171,7 @@ def _told(row: Row, paper: Paper, now: float) -> str:
 
 
 def _words(row: Row) -> Iterator[str]:
-    if word := _ERROR.sub(r"\1: \3", row.note) or WORDS.get(row.state):
+    if word := plain_error(row.note) or WORDS.get(row.state):
         yield word
     if row.retries and row.state not in (SUCCEEDED, REVOKED):
         yield f"attempt {row.retries + 1}"

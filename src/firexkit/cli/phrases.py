@@ -12,6 +12,9 @@ from firexkit.journal.model import OriginKind
 from firexkit.journal.origins import Source
 from firexkit.journal.tree import State
 
+_ERROR: Final = re.compile(r"""^([\w.]+)\((?:-?\d+, )?(['"])(.*?)(?<!\\)\2[,)].*""")
+RUN_STYLES: Final = {"SUCCESS": "green", "RUNNING": "cyan", "REVOKED": "yellow"}
+"""Of the states of runs; all others are red."""
 MARKS: Final[Mapping[State, tuple[str, str]]] = {
     State.QUEUED: ("○", "dim"),
     State.RUNNING: ("▶", "cyan"),
@@ -29,7 +32,13 @@ _SHORT_ID: Final = 8
 
 def short(name: str) -> str:
     """What follows the last dot of a task's name; of a chain's, of its first."""
+    # That of `firexkit.task` would bring Celery with it, and these commands are quick without.
     return name.partition("|")[0].rpartition(".")[2]
+
+
+def plain_error(text: str) -> str:
+    """An error as Python represents it, by its class and its first text; other texts as they are."""
+    return _ERROR.sub(r"\1: \3", text)
 
 
 def short_id(task_id: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any, Final, TypeVar
@@ -16,9 +15,8 @@ from firexkit.journal.store import Journal, JournalError
 from firexkit.journal.tree import Task, Tree
 from firexkit.runtime.directory import LATEST, RunDirectory, RunDirectoryError
 from firexkit.runtime.remembered import opened_journal
-from firexkit.runtime.runs import default_runs_directory, find_run, runs_in
+from firexkit.runtime.runs import COUNTED, default_runs_directory, find_run, runs_in
 
-COUNTED: Final = re.compile(r"-[1-9]\d*")
 RUN_HELP: Final = (
     "RUN is a run's id or its beginning, latest, -2 for the second latest, or the path of a run's directory."
 )

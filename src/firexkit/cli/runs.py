@@ -13,14 +13,13 @@ import click
 from firexkit.cli.as_json import run_facts
 from firexkit.cli.lines import Line, line, show, tell_damage, width
 from firexkit.cli.options import with_runs_directory
-from firexkit.cli.phrases import elapsed, moment, short, short_id, since
+from firexkit.cli.phrases import RUN_STYLES, elapsed, moment, short, short_id, since
 from firexkit.cli.refusal import refused
 from firexkit.cli.run_arguments import CommandOnRuns
 from firexkit.runtime.finding import Asked, Found, found_in
-from firexkit.runtime.remembered import FAILED, LOST, remembered
+from firexkit.runtime.remembered import FAILED, remembered
 from firexkit.runtime.runs import default_runs_directory, runs_in
 
-STYLES = {"SUCCESS": "green", "RUNNING": "cyan", "REVOKED": "yellow", "SOME_FAILED": "red", LOST: "red"}
 WIDE = 120
 """Columns from which on ids are shown whole."""
 MOST_TASKS = 5
@@ -104,7 +103,7 @@ def _lines(found: Found, id_width: int | None) -> Iterator[Line]:
     took, started = run.took(time.time()), moment(run.started_at)
     yield line(
         f"{run.directory.run_id[:id_width]}  ",
-        (f"{state:<11}", STYLES.get(state, "red")),
+        (f"{state:<11}", RUN_STYLES.get(state, "red")),
         f"  {started if id_width is None else started[5:16]}  {elapsed(took) if took is not None else '?':>8}  ",
         ",".join(run.record.chain) if run.record is not None else "",
     )

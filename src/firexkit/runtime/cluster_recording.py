@@ -5,14 +5,11 @@ Runs that were submitted into the same directory of runs are there already, and 
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,23 +19,17 @@ from firexkit import _wire
 from firexkit.journal import places
 from firexkit.journal.claim import Claim, Role
 from firexkit.journal.counters import Counters
-from firexkit.journal.model import AnyFact, Shown, Unknown
-from firexkit.journal.recorder import GATHER, TROUBLE, Recorder
-from firexkit.journal.retelling import without_values
+from firexkit.journal.recorder import GATHER, TROUBLE
 from firexkit.journal.store import JournalError
-from firexkit.journal.tree import State, Tree
-from firexkit.runtime.directory import PRIVATE_FILE, RunDirectory, RunDirectoryError, make_run_directory
-from firexkit.runtime.record import RunRecord, read_record, write_record
+from firexkit.runtime.directory import RunDirectory, RunDirectoryError, make_run_directory
+from firexkit.runtime.record import read_record
+from firexkit.runtime.recorded_run import HOLDER, RecordedRun
 from firexkit.runtime.remembered import remembered
 from firexkit.runtime.retention import Limits, remove, remove_rests, superfluous, weighed
 from firexkit.runtime.runs import runs_in
-from firexkit.task.names import short
 
 logger: Final = logging.getLogger(__name__)
 
-IDLE: Final = 60.0
-"""Seconds without news after which a run's journal is made whole, if the run's tasks have ended; else after a day."""
-ABANDONED: Final = 24 * 3600.0
 ASK_AGAIN: Final = 5.0
 """Seconds until a run that is recorded elsewhere is asked for again."""
 OWN_FIRST: Final = 3.0
@@ -52,99 +43,6 @@ _NAME: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.@-]{{0,{LONGEST_NAME - 1}}}
 """Ids of runs that can be names of directories; whoever sends tasks may choose the id of the first."""
 LOOK_FOR_RUNS: Final = 1.0
 PRUNE_EVERY: Final = 60.0
-HOLDER: Final = "recorder"
-"""Stands where a run's own processes write theirs."""
-
-
-class Recorded:
-    """One run that is being recorded.
-
-    Args:
-        directory: where it is kept.
-        client: a redis-py client that does not decode.
-    """
-
-    def __init__(self, directory: RunDirectory, client: Any) -> None:
-        self._directory = directory
-        self._tree = Tree()
-        self._news = time.monotonic()
-        self._held = _held(directory)
-        journal = directory.path / places.NAME
-        try:
-            self._recorder = Recorder(directory.run_id, client, journal, Role.CLUSTER, self._tree_hears)
-        except BaseException:
-            os.close(self._held)
-            raise
-        self._tree_hears(self._recorder.facts())
-
-    def _tree_hears(self, facts: Iterable[AnyFact | Unknown]) -> None:
-        for fact in facts:
-            if not isinstance(fact, (Unknown, Shown)):
-                self._tree.add(without_values(fact))
-
-    @property
-    def tree(self) -> Tree:
-        """The run, as far as it is known."""
-        return self._tree
-
-    def step(self) -> bool:
-        """Record what has come; whether there was anything.
-
-        Raises:
-            JournalError: it can't be written.
-            redis.exceptions.RedisError: the broker does not answer.
-        """
-        if not self._recorder.step(None):
-            return False
-        self._news = time.monotonic()
-        write_record(self._directory.record, self._record())
-        return True
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing more is expected."""
-        has_ended = all(task.has_ended for task in self._tree)
-        return time.monotonic() - self._news > (IDLE if has_ended else ABANDONED)
-
-    def close(self, *, is_over: bool) -> None:
-        """Make the journal whole.
-
-        Args:
-            is_over: whether the run is, else it may be recorded on later.
-        """
-        try:
-            self._recorder.close(None, is_over=is_over)
-            places.lock_of(self._directory.path / places.NAME).unlink(missing_ok=True)
-            write_record(self._directory.record, self._record())
-        finally:
-            os.close(self._held)
-
-    def _record(self) -> RunRecord:
-        """What ``run.json`` says: here, of the first chain."""
-        roots = self._tree.roots
-        begun = min((fact.at for task in roots for fact in task.facts), default=time.time())
-        record = RunRecord(
-            firex_id=self._directory.run_id,
-            logs_path=str(self._directory.path),
-            chain=[short(task.name) for task in roots if task.name],
-            inputs={},
-            submission_host="",
-            submission_dir="",
-            submission_cmd=[],
-            submit_proc_start_timestamp=begun,
-        )
-        if not all(task.has_ended for task in self._tree):
-            return record
-        states = {task.state for task in roots}
-        ended = max((task.ended_at or begun for task in self._tree), default=begun)
-        failed = int(states != {State.SUCCEEDED})
-        return replace(
-            record,
-            completed=True,
-            completed_timestamp=ended,
-            revoked=State.REVOKED in states,
-            returncode=failed,
-        )
 
 
 def _was_submitted(directory: RunDirectory) -> bool:
@@ -154,23 +52,6 @@ def _was_submitted(directory: RunDirectory) -> bool:
     with suppress(OSError):
         return directory.alive.read_text(encoding="utf-8").strip() != HOLDER  # it begins
     return False
-
-
-def _held(directory: RunDirectory) -> int:
-    """Mark the run as going on, without a process that could be told to stop it.
-
-    Raises:
-        RunDirectoryError: somebody else has marked it so.
-    """
-    descriptor = os.open(directory.alive, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise RunDirectoryError(f"{directory.path} belongs to a run that goes on") from error
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{HOLDER}\n".encode(), 0)
-    return descriptor
 
 
 class ClusterRecorder:
@@ -188,7 +69,7 @@ class ClusterRecorder:
         self._runs = runs
         self._limits = limits
         self._metrics = metrics
-        self._open: dict[str, Recorded] = {}
+        self._open: dict[str, RecordedRun] = {}
         self._not_before: dict[str, float] = {}
         self._closed_at: dict[str, float] = {}
         self._refused: set[str] = set()
@@ -226,7 +107,7 @@ class ClusterRecorder:
             self._client.set(_wire.RECORDS_ALL, 1, ex=EXPECTED)
             self._prune()
 
-    def _record(self, run_id: str, run: Recorded, now: float) -> None:
+    def _record(self, run_id: str, run: RecordedRun, now: float) -> None:
         """Record what has come of one run; what stops that stops no other."""
         try:
             if run.step():
@@ -257,7 +138,7 @@ class ClusterRecorder:
         try:
             claim = Claim(self._client, run_id, self._runs.absolute() / run_id / places.NAME, Role.CLUSTER)
             directory = self._directory_of(run_id, claim)
-            self._open[run_id] = Recorded(directory, self._client)
+            self._open[run_id] = RecordedRun(directory, self._client)
             self._not_before.pop(run_id, None)
             logger.info("Recording %s", run_id)
         except (JournalError, RunDirectoryError) as error:
@@ -274,7 +155,7 @@ class ClusterRecorder:
             raise RunDirectoryError(f"{directory.path} belongs to whoever submitted {run_id} there")
         return directory
 
-    def _count(self, run: Recorded) -> None:
+    def _count(self, run: RecordedRun) -> None:
         if self._metrics is None:
             return
         for task in run.tree:

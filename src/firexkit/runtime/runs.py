@@ -18,7 +18,8 @@ from firexkit.uid import TIME, is_run_id
 
 CLOSE: Final = 0.75
 """How much of a name has to be right for another one to be offered."""
-_COUNTED: Final = re.compile(r"-[1-9]\d*")
+COUNTED: Final = re.compile(r"-[1-9]\d*")
+"""-2 is the second latest run."""
 
 
 def default_runs_directory() -> Path:
@@ -65,7 +66,7 @@ def find_run(runs: Path, name: str) -> RunDirectory:
     if name == LATEST and (runs / LATEST).exists():
         return RunDirectory((runs / LATEST).resolve())
     known = list(runs_in(runs))
-    if _COUNTED.fullmatch(name) or (name == LATEST and known):
+    if COUNTED.fullmatch(name) or (name == LATEST and known):
         return _counted(known, 1 if name == LATEST else -int(name), runs)
     exact = [run for run in known if run.run_id == name]
     found = exact or [run for run in known if name and run.run_id.startswith(name)]

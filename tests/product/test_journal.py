@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from firexkit.broker_address import bare, password_in
-from firexkit.journal.model import Blocked, Entry, Failed, OriginKind, Planned
+from firexkit.journal.model import Entry, Failed, OriginKind
 from firexkit.journal.origins import source_of
 from firexkit.journal.places import NAME
 from firexkit.journal.store import Journal
@@ -70,36 +70,6 @@ def cached(number):
 def louder(kwargs):
     kwargs["by"] = kwargs["by"].upper()
     return kwargs
-'''
-
-
-WAITS = '''\
-"""A parent that sends one child after the other, and then waits for a chain."""
-
-from firexkit import FireX
-
-app = FireX("waits")
-
-
-@app.task(bind=True)
-def all_of(self):
-    """Send children in two ways."""
-    self.enqueue_in_parallel([nap.s(seconds=0.3) for _ in range(3)], max_parallel_chains=2, wait_for_completion=True)
-    self.enqueue_in_parallel(iter([nap.s(seconds=0)]), max_parallel_chains=2, wait_for_completion=True)
-    self.enqueue_child(nap.s(seconds=0.3) | last.s(), block=True)
-
-
-@app.task
-def nap(seconds):
-    """Take some time."""
-    import time
-
-    time.sleep(seconds)
-
-
-@app.task
-def last():
-    """Come at the end."""
 '''
 
 
@@ -179,30 +149,6 @@ def test_a_result_from_the_cache_names_its_source(ways: Tree):
     first, second = [task for task in ways if task.name.endswith(".cached")]
     ends = [task.bodies[-1].end for task in (first, second)]
     assert sorted(getattr(end, "cached_from", None) or "" for end in ends)[1] in (first.id, second.id)
-
-
-@pytest.fixture
-def waiting(home: Home) -> Tree:
-    (home.path / "waits.py").write_text(WAITS)
-    done = home.firex("run", "all_of", "-t", "waits.py")
-    assert done.returncode == 0, done.stderr
-    return tree_of(home)
-
-
-def test_who_sends_children_tells_how_many_there_will_be(waiting: Tree):
-    planned = [fact.children for fact in the(waiting, "all_of").facts if isinstance(fact, Planned)]
-    assert planned == [3, 3, None, 4]
-
-
-def test_a_task_that_sends_as_many_as_may_be_under_way_waits(waiting: Tree):
-    blocked = [fact for fact in the(waiting, "all_of").facts if isinstance(fact, Blocked)]
-    assert len(blocked) >= 3, "for room, for the three, and for the chain"
-
-
-def test_a_task_that_waits_names_the_chain_it_waits_for(waiting: Tree):
-    end = the(waiting, "last")
-    blocked = [fact for fact in the(waiting, "all_of").facts if isinstance(fact, Blocked)]
-    assert blocked[-1].on == (end.id, end.after)
 
 
 @pytest.mark.parametrize("words", [["census", "-t", "census.py"], [BUILD, "-t", "build.py"]])

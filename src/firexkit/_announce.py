@@ -12,6 +12,7 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from firexkit import _wire
 from firexkit._celery import events
 from firexkit._celery.patience import is_transient
 
@@ -23,7 +24,7 @@ Listener = Callable[..., None]
 
 def _tell_celery(task: Any, event_type: str, **fields: Any) -> None:
     # Nobody monitors a task that runs in its caller's process, and there may be no broker at all.
-    if task.request.is_eager:
+    if task.request.is_eager or event_type == _wire.EVENT_FAILING:
         return
     events.send(task, event_type, fields)
 

@@ -181,6 +181,14 @@ def test_eight_kinds_of_origins_occur_in_the_examples(home: Home):
     assert kinds == set(OriginKind) - {OriginKind.INJECTED}
 
 
+def test_what_a_converter_refused_is_there(home: Home):
+    home.firex("run", "greet", "-t", str(EXAMPLES / "greetings.py"), "--guest", " ")
+    tree = tree_of(home)
+
+    assert argument(tree, "greet", "guest").value.preview == '" "'
+    assert the(tree, "greet").bodies[0].started_at is not None
+
+
 def test_a_failure_is_there_with_its_cause(home: Home):
     home.firex("run", "outer", "-t", "work.py")
     tree = tree_of(home)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, wraps
 from typing import Any, Final, TypeVar
 
@@ -53,6 +54,8 @@ logger: Final = logging.getLogger(__name__)
 
 _RESULTS: Final = "firexkit_results"
 """Attribute of a request: what its body returned, until that is stored."""
+_BEGAN: Final = "firexkit_began_told"
+"""Attribute of a request."""
 _TOLD: Final = "firexkit_end_told"
 """Attribute of a request."""
 _KEPT_FOR: Final = 7 * 86400
@@ -130,7 +133,20 @@ def _on_start(task: Any, fields: Mapping[str, Any]) -> None:
         plugin=fields[_wire.CODE_FILEPATH] if fields.get(_wire.FROM_PLUGIN) else "",
         code=fields.get(_wire.CODE_FILEPATH) or "",
     )
+    setattr(request, _BEGAN, True)
     _tell(task.backend, _run_of(request), [began], values)
+
+
+def _on_failing(task: Any, _fields: Mapping[str, Any]) -> None:
+    """A converter may have refused what the task was given, before it told that it began."""
+    if hasattr(task.request, _BEGAN):
+        return
+    values: dict[str, bytes] = {}
+    arguments: tuple[Entry, ...] = ()
+    with suppress(TypeError, RuntimeError):  # one is missing, or there are too many
+        arguments = tuple(_arguments(task, values))
+    began = Began(**_of(task.request), name=task.name, worker=task.request.hostname or "", arguments=arguments)
+    _tell(task.backend, _run_of(task.request), [began], values)
 
 
 def _on_results(task: Any, fields: Mapping[str, Any]) -> None:
@@ -179,6 +195,7 @@ def _on_shown(task: Any, fields: Mapping[str, Any]) -> None:
 
 _HEARD: Final[dict[str, Callable[[Any, Mapping[str, Any]], None]]] = {
     _wire.EVENT_STARTED_INFO: _on_start,
+    _wire.EVENT_FAILING: _on_failing,
     _wire.EVENT_RESULTS: _on_results,
     _wire.EVENT_BLOCKED: _on_blocked,
     _wire.EVENT_UNBLOCKED: _on_unblocked,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from celery.exceptions import Ignore, Reject, Retry
 
+from firexkit._announce import announce
 from firexkit._celery import outbox
 from firexkit._celery.messages import (
     JSON,
@@ -28,7 +29,7 @@ from firexkit._celery.wakeup import being_told
 from firexkit._serialization import redaction
 from firexkit._serialization.keeping import Known
 from firexkit._serialization.large import LateDict, entries_of, fetched
-from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, INJECTED_HEADER
+from firexkit._wire import CACHED_RESULT_FROM, CHAIN_DEPTH, EVENT_FAILING, INJECTED_HEADER
 from firexkit.argument_conversion import ConverterRegister
 from firexkit.bag_of_goodies import RETURNED, BagOfGoodies, Origin
 from firexkit.result.errors import tells_of_revocation
@@ -212,6 +213,8 @@ class Execution:
             logger.debug("%s: %s", self.task.name, type(error).__name__)
             redaction.cleaned(error)
         elif isinstance(error, Exception):
+            if self._is_traced:
+                announce(self.task, EVENT_FAILING)
             self.task.handle_exception(redaction.cleaned(error))
         elif self._ends_process(error):
             outbox.dropped()  # whoever ends it says so; nothing that was to be told before may come after that

@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-ON_EVERY_CELERY := tests/unit tests/worker $(addprefix tests/product/test_,run.py kills.py cluster.py journal.py pytest_plugin.py)
+ON_EVERY_CELERY := tests/unit tests/worker $(addprefix tests/product/test_,run.py kills.py cluster.py)
 
 .PHONY: help venv demo test check faults soak bench docs wheel clean
 

@@ -1,4 +1,4 @@
-"""Tests of the greetings, with the fixtures that firexkit brings: ``pytest examples`` runs them."""
+"""Tests of the greetings, with the fixtures that firexkit brings: ``pytest examples/test_greetings.py`` runs them."""
 
 import pytest
 

@@ -151,10 +151,11 @@ def test_a_result_from_the_cache_names_its_source(ways: Tree):
     assert sorted(getattr(end, "cached_from", None) or "" for end in ends)[1] in (first.id, second.id)
 
 
-@pytest.mark.parametrize("words", [["census", "-t", "census.py"], [BUILD, "-t", "build.py"]])
+@pytest.mark.parametrize(
+    "words", [["census", "--path", str(EXAMPLES.parent / "src"), "-t", "census.py"], [BUILD, "-t", "build.py"]]
+)
 def test_every_argument_in_the_examples_has_an_origin(home: Home, words: list[str]):
-    words[-1] = str(EXAMPLES / words[-1])
-    home.firex("run", *words)
+    home.firex("run", *words[:-1], str(EXAMPLES / words[-1]))
     tree = tree_of(home)
 
     assert len(tree) > 3

@@ -66,7 +66,7 @@ def _head(task: Task, find: Finder, place: str, now: Now) -> Iterator[Line]:
         if task_id:
             other = find(task_id)
             yield field(name, f"{short(other.name) if other is not None else '?'}  {short_id(task_id)}")
-    began = next((body.began for body in reversed(task.bodies) if body.began is not None), None)
+    began = task.began
     if began is not None and began.worker:
         yield field("worker", began.worker)
     if began is not None and began.plugin:

@@ -51,7 +51,7 @@ def task_facts(task: Task, children: Sequence[Task], find: Finder, place: str) -
         find: gives other tasks of the run.
         place: where its log is.
     """
-    began = next((body.began for body in reversed(task.bodies) if body.began is not None), None)
+    began = task.began
     return {
         **_task(task),
         "arguments": [_argument(task, entry, find) for entry in task.arguments],

@@ -62,7 +62,7 @@ def span_of(tree: Tree, task: Task, run_id: str, resource: Resource | None = Non
         run_id: the run.
         resource: who tells it; None for this process' environment.
     """
-    began = next((body.began for body in reversed(task.bodies) if body.began is not None), None)
+    began = task.began
     started = task.started_at if task.started_at is not None else _first_time(task)
     return ReadableSpan(
         name=task.name or task.id,

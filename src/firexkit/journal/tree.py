@@ -186,8 +186,8 @@ class Task:
     @cached_property
     def name(self) -> str:
         """Its full name: that of the task that really ran, once one does."""
-        if self._began is not None:
-            return self._began.name
+        if self.began is not None:
+            return self.began.name
         return self.queued.name if self.queued is not None else ""
 
     @cached_property
@@ -218,15 +218,16 @@ class Task:
     @cached_property
     def arguments(self) -> tuple[Entry, ...]:
         """What its latest body takes."""
-        return self._began.arguments if self._began is not None else ()
+        return self.began.arguments if self.began is not None else ()
 
     @cached_property
     def passing(self) -> tuple[Entry, ...]:
         """What came with its latest body for others, and was in no bag before."""
-        return self._began.passing if self._began is not None else ()
+        return self.began.passing if self.began is not None else ()
 
-    @property
-    def _began(self) -> Began | None:
+    @cached_property
+    def began(self) -> Began | None:
+        """How its latest body began, if that was told."""
         return next((body.began for body in reversed(self.bodies) if body.began is not None), None)
 
     @cached_property

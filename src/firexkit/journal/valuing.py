@@ -1,4 +1,4 @@
-"""Values as a journal keeps them: a digest, the beginning as text, and the whole once. Pure."""
+"""Values as a journal keeps them: a digest, the beginning as text, the whole once; without secrets that are known."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache, wraps
 from typing import Any, Final, TypeVar
@@ -21,10 +21,8 @@ from firexkit import _announce, _wire
 from firexkit._celery import outbox, storing
 from firexkit._celery.dispatch import Command
 from firexkit._celery.patience import is_transient
-from firexkit._functions import parameters_of
-from firexkit._serialization.large import entries_of
-from firexkit._serialization.masking import masked
 from firexkit.journal import stream
+from firexkit.journal.entries import arguments_of, passing_of, results_of
 from firexkit.journal.model import (
     Began,
     Blocked,
@@ -33,8 +31,6 @@ from firexkit.journal.model import (
     Failed,
     Joined,
     Lost,
-    Origin,
-    OriginKind,
     Planned,
     Queued,
     Retried,
@@ -44,11 +40,9 @@ from firexkit.journal.model import (
     Unblocked,
     encoded,
 )
-from firexkit.journal.valuing import Valuer, beginning, end, text_of
+from firexkit.journal.valuing import beginning, end, text_of
 from firexkit.result import ChainInterruptedException, ChainRevokedException, last_causing_chain_interrupted_exception
 from firexkit.task.publishing import publishing_app
-from firexkit.task.secrets import names_of
-from firexkit.uid import is_run_id
 
 logger: Final = logging.getLogger(__name__)
 
@@ -64,20 +58,7 @@ _RENEWED_EVERY: Final = 60.0
 """Seconds after which this process says again until when a stream is kept."""
 _RUNS: Final = 64
 """Runs of which a process remembers what it has said of their streams."""
-_KINDS: Final = {
-    "positional": OriginKind.CALL,
-    "keyword": OriginKind.CALL,
-    "injected": OriginKind.INJECTED,
-    "previous": OriginKind.RESULT,
-    "default": OriginKind.DEFAULT,
-    "reference": OriginKind.REFERENCE,
-    "converter": OriginKind.CONVERTER,
-    "returned": OriginKind.RESULT,
-}
 
-_RETURNED: Final = Origin(kind=OriginKind.RESULT)
-
-_valuer: Final = Valuer()
 _kept_until: Final[dict[str, float]] = {}
 Receiver = TypeVar("Receiver", bound=Callable[..., Any])
 
@@ -118,8 +99,8 @@ def _hear(task: Any, event_type: str, **fields: Any) -> None:
 
 def _on_start(task: Any, fields: Mapping[str, Any]) -> None:
     request = task.request
-    values: dict[str, bytes] = {}
-    arguments = tuple(_arguments(task, values))
+    run_id, values = _run_of(request), dict[str, bytes]()
+    arguments = tuple(arguments_of(task, run_id, values))
     depth, parent = fields.get(_wire.CHAIN_DEPTH), fields.get(_wire.TASK_PARENT_ID) or ""
     began = Began(
         **_of(request),
@@ -128,42 +109,32 @@ def _on_start(task: Any, fields: Mapping[str, Any]) -> None:
         after=parent if depth else "",
         worker=request.hostname or "",
         arguments=arguments,
-        passing=tuple(_passing(task, values)),
+        passing=tuple(passing_of(task, arguments, run_id, values)),
         log=fields.get(_wire.LOG_FILEPATH) or "",
         plugin=fields[_wire.CODE_FILEPATH] if fields.get(_wire.FROM_PLUGIN) else "",
         code=fields.get(_wire.CODE_FILEPATH) or "",
     )
     setattr(request, _BEGAN, True)
-    _tell(task.backend, _run_of(request), [began], values)
+    _tell(task.backend, run_id, [began], values)
 
 
 def _on_failing(task: Any, _fields: Mapping[str, Any]) -> None:
     """A converter may have refused what the task was given, before it told that it began."""
     if hasattr(task.request, _BEGAN):
         return
-    values: dict[str, bytes] = {}
+    run_id, values = _run_of(task.request), dict[str, bytes]()
     arguments: tuple[Entry, ...] = ()
     with suppress(TypeError, RuntimeError):  # one is missing, or there are too many
-        arguments = tuple(_arguments(task, values))
+        arguments = tuple(arguments_of(task, run_id, values))
     began = Began(**_of(task.request), name=task.name, worker=task.request.hostname or "", arguments=arguments)
-    _tell(task.backend, _run_of(task.request), [began], values)
+    _tell(task.backend, run_id, [began], values)
 
 
 def _on_results(task: Any, fields: Mapping[str, Any]) -> None:
     """Remember them until the result is stored: only then has the body ended well."""
-    values, run_id = dict[str, bytes](), _run_of(task.request)
-    results, kept = fields.get(_wire.RESULT), dict(entries_of(task.execution.bag.get_bag()))
-    named = {name: kept.get(name, value) for name, value in results.items()} if isinstance(results, Mapping) else {}
-    named = dict(entries_of(masked(named, names_of(task))))
-    cached_from = str(fields.get(_wire.CACHED_RESULT_FROM) or "")
-    cached = Origin(kind=OriginKind.CACHE, task=cached_from) if cached_from else None
-    origins = task.execution.bag.origins
-    entries = tuple(
-        _entry(run_id, name, value, cached or _made_by(origins.get(name)), values) for name, value in named.items()
-    )
-    if not named and results is not None:
-        entries = (_entry(run_id, "", results, cached or _RETURNED, values),)
-    setattr(task.request, _RESULTS, (entries, values, cached_from))
+    values, cached_from = dict[str, bytes](), str(fields.get(_wire.CACHED_RESULT_FROM) or "")
+    results = results_of(task, fields.get(_wire.RESULT), cached_from, _run_of(task.request), values)
+    setattr(task.request, _RESULTS, (results, values, cached_from))
 
 
 def _on_blocked(task: Any, _fields: Mapping[str, Any]) -> None:
@@ -286,71 +257,6 @@ def _failed(of: dict[str, Any], error: Any, traceback: Any) -> Failed:
 
 def _text(error: Any) -> str:
     return "" if error is None else beginning(text_of(error))
-
-
-# ── arguments and where they came from ────────────────────────────────────────────────────
-
-
-def _arguments(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
-    bag = task.execution.bag
-    origins, run_id, secret = bag.origins, _run_of(task.request), names_of(task)
-    before = masked(task.execution.converted_from, secret)
-    for name, value in _by_name(task):
-        came = origins.get(name)
-        origin = _origin(task, came.kind, came.detail) if came is not None else None
-        if origin is not None and origin.kind is OriginKind.CONVERTER and name in before:
-            digest = _valuer.value(run_id, before[name]).digest
-            origin = Origin(kind=origin.kind, converter=origin.converter, before=digest)
-        yield _entry(run_id, name, value, origin, values)
-
-
-def _passing(task: Any, values: dict[str, bytes]) -> Iterator[Entry]:
-    """What the function does not take, and did not come from before in the chain: that was told there."""
-    bag, known = task.execution.bag, {name for name, _ in _by_name(task)} | _wire.NOT_INHERITED
-    new = {name: came for name, came in bag.origins.items() if name not in known and came.kind != "previous"}
-    if not new:
-        return
-    shown = dict(entries_of(masked(bag.get_bag(), names_of(task))))
-    for name, came in new.items():
-        if name in shown:
-            yield _entry(_run_of(task.request), name, shown[name], _origin(task, came.kind, came.detail), values)
-
-
-def _by_name(task: Any) -> Iterator[tuple[str, Any]]:
-    """Its parameters; what ``**kwargs`` collects has names of its own."""
-    rest, bound = parameters_of(task.sig).keyword_rest, {**task.default_bound_args, **task.bound_args}
-    shown = masked(bound, names_of(task))
-    for name, value in [(name, shown[name]) for name in task.sig.parameters if name in shown]:
-        if name == rest and isinstance(value, Mapping):
-            yield from value.items()
-        else:
-            yield name, value
-
-
-def _origin(task: Any, kind: str, detail: str) -> Origin:
-    request, known = task.request, _KINDS.get(kind, OriginKind.CALL)
-    parent = str(request.parent_id or "")
-    if known is OriginKind.INJECTED:
-        if request.id == request.root_id:
-            return Origin(kind=OriginKind.RUN if is_run_id(str(request.root_id)) else known)
-        return Origin(kind=OriginKind.PARENT, task=parent)
-    if known is OriginKind.RESULT:
-        return Origin(kind=known, task=parent)
-    if known is OriginKind.REFERENCE:
-        return Origin(kind=known, name=detail)
-    return Origin(kind=known, converter=detail) if known is OriginKind.CONVERTER else Origin(kind=known)
-
-
-def _made_by(came: Any) -> Origin:
-    """The origin of a result: the task itself, or what changed it after that."""
-    return Origin(kind=OriginKind.CONVERTER, converter=came.detail) if came and came.kind == "converter" else _RETURNED
-
-
-def _entry(run_id: str, name: str, value: Any, origin: Origin | None, values: dict[str, bytes]) -> Entry:
-    known = _valuer.value(run_id, value)
-    if known.whole is not None:
-        values[known.digest] = known.whole
-    return Entry(name=str(name), value=known.shown, origin=origin)
 
 
 # ── how it is told ────────────────────────────────────────────────────────────────────────

@@ -77,8 +77,8 @@ class RunTask:
     @property
     def log(self) -> str:
         """What it logged and printed, as text."""
-        began = [body.began for body in self.task.bodies if body.began is not None]
-        path = Path(began[-1].log) if began and began[-1].log else None
+        began = self.task.began
+        path = Path(began.log) if began is not None and began.log else None
         return text_of_page(path.read_text(encoding="utf-8")) if path is not None and path.is_file() else ""
 
     def argument(self, name: str) -> Any:

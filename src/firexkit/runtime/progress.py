@@ -108,10 +108,9 @@ class Progress:
         self._tasks[after.uuid] = after
         if after.root not in ("", self._run_id) and after.state in ENDED:
             del self._tasks[after.uuid]  # of another run on the same broker
-        is_news = (event["type"] in STATE_AFTER or event["type"] == SENT) and (
-            after.state != before.state or after.name != before.name
-        )
-        is_news = is_news or after.planned != before.planned
+        is_of_state = event["type"] in STATE_AFTER or event["type"] == SENT
+        is_other = after.state != before.state or after.name != before.name
+        is_news = (is_of_state and is_other) or after.planned != before.planned
         return after if is_news and self._is_ours(after) else None
 
     def _is_ours(self, task: TaskSeen) -> bool:

@@ -47,5 +47,4 @@ def _told(task: Task) -> Path | None:
 
 
 def _worker(task: Task) -> str:
-    workers = [body.began.worker for body in task.bodies if body.began is not None]
-    return workers[-1] if workers else ""
+    return task.began.worker if task.began is not None else ""
